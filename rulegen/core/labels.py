@@ -1,0 +1,88 @@
+"""Label sets and the quoting of label values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+METRIC_NAME = "__name__"
+ALERT_NAME = "alertname"
+
+
+class Labels(Mapping[str, str]):
+    """An immutable label set, sorted by name. An empty value means "no such label", as in Prometheus."""
+
+    __slots__ = ("_hash", "_map", "pairs")
+
+    pairs: tuple[tuple[str, str], ...]
+    _map: dict[str, str]
+    _hash: int
+
+    def __init__(self, labels: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        items = labels.items() if isinstance(labels, Mapping) else labels
+        self._map = {name: value for name, value in sorted(items) if value != ""}
+        self.pairs = tuple(self._map.items())
+        self._hash = hash(self.pairs)
+
+    def __getitem__(self, name: str) -> str:
+        return self._map[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._map)
+
+    def __len__(self) -> int:
+        return len(self._map)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Labels) and self.pairs == other.pairs
+
+    def __lt__(self, other: Labels) -> bool:
+        return self.pairs < other.pairs
+
+    def __repr__(self) -> str:
+        return f"Labels({str(self)!r})"
+
+    def __str__(self) -> str:
+        """``name{a="b"}``, the way Prometheus prints a metric."""
+        inner = ",".join(f"{name}={quote(value)}" for name, value in self.pairs if name != METRIC_NAME)
+        return f"{self.get(METRIC_NAME, '')}{{{inner}}}"
+
+    def updated(self, other: Mapping[str, str]) -> Labels:
+        """These labels with ``other`` laid over them; an empty value removes the label."""
+        return Labels({**self._map, **other})
+
+    def keep(self, names: Iterable[str]) -> Labels:
+        wanted = set(names)
+        return Labels([pair for pair in self.pairs if pair[0] in wanted])
+
+    def drop(self, names: Iterable[str]) -> Labels:
+        unwanted = set(names)
+        return Labels([pair for pair in self.pairs if pair[0] not in unwanted])
+
+
+EMPTY = Labels()
+
+
+def quote(value: str) -> str:
+    """``value`` as a PromQL string literal in double quotes; safe for any text, hostile text included.
+
+    Escapes as Go's ``strconv.Quote`` does, which is what PromQL reads: backslash, quote and control characters.
+    """
+    out = ['"']
+    for char in value:
+        if char in '"\\':
+            out.append("\\" + char)
+        elif char == "\n":
+            out.append("\\n")
+        elif char == "\t":
+            out.append("\\t")
+        elif char == "\r":
+            out.append("\\r")
+        elif ord(char) < 0x20 or ord(char) == 0x7F:
+            out.append(f"\\x{ord(char):02x}")
+        else:
+            out.append(char)
+    out.append('"')
+    return "".join(out)
