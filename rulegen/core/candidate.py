@@ -1,0 +1,82 @@
+"""Proposals, and the candidates they render to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from rulegen.core.rule import Rule, RuleRef
+
+SlotValue = str | int | float | tuple[str, ...]  # durations are int ms, numbers float, several picks a tuple
+Change = Literal["tuning", "demotion"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One legal value of a slot and the ``token`` by which a proposer names it (``5m``, ``t2``, ``l0``, ``v3``)."""
+
+    token: str
+    value: SlotValue
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A typed hole in a template. With ``most`` > 1 up to that many distinct choices are picked.
+
+    The value is then a tuple of them, in the order of ``choices``.
+    """
+
+    name: str
+    choices: tuple[Choice, ...]
+    most: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Slots(Mapping[str, SlotValue]):
+    """Filled slots, in the template's order."""
+
+    pairs: tuple[tuple[str, SlotValue], ...]
+
+    def __getitem__(self, name: str) -> SlotValue:
+        return dict(self.pairs)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self.pairs)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Who proposed it. Hashes are SHA-256 in hex; empty where there is no model."""
+
+    proposer: str  # "search" or "model"
+    model_sha256: str = ""
+    prompt_sha256: str = ""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A template's name and its filled slots, as the model or the search wrote it."""
+
+    template: str
+    slots: Slots
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A proposal rendered to rules that parse. ``rules`` take the place of the rule at ``replaces``.
+
+    ``id`` depends on the replaced rule and the rendered rules alone, so it is stable across runs and proposers.
+    """
+
+    id: str
+    cluster_id: str
+    replaces: RuleRef
+    rules: tuple[Rule, ...]
+    change: Change
+    proposal: Proposal

@@ -1,0 +1,160 @@
+"""What rules did over a history, and what judging made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rulegen.core.candidate import Candidate
+from rulegen.core.cluster import Cluster, Grade
+from rulegen.core.labels import Labels
+from rulegen.core.spans import Grid, Span, Times
+
+NEVER = np.int64(2**62)  # a delay larger than any: not caught
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Firings:
+    """All firings of one alerting rule over one grid, sorted by start and then by series.
+
+    ``labels`` [series] are the alerts' full label sets; ``series`` [n] points into them. ``since`` [n] is when the
+    expression began to hold (the alert became pending), ``start`` [n] and ``end`` [n] the first and the last
+    evaluation at which the alert fired, all ms. ``warm`` is the time from which one full window of data was seen.
+    """
+
+    grid: Grid
+    labels: tuple[Labels, ...]
+    series: NDArray[np.int64]
+    since: Times
+    start: Times
+    end: Times
+    warm: int
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    @property
+    def minutes(self) -> float:
+        """Time spent firing: evaluations at which an alert fired, times the interval, in minutes."""
+        return float(((self.end - self.start) // self.grid.step + 1).sum()) * self.grid.step / 60_000
+
+    @property
+    def longest(self) -> int:
+        """The longest firing in ms; 0 when there is none."""
+        return int((self.end - self.start).max()) if len(self) else 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """Firings measured against what they should and should not page for.
+
+    The judged time is cut into blocks, so that any part of it (fit, gate, audit, a fold) is a choice of blocks.
+    ``pages`` and ``minutes`` [blocks] are noise; ``delay`` [targets] is ms from a target's start to the first firing
+    that catches it, ``NEVER`` where none does. ``notifications`` stays None until routing is simulated.
+    """
+
+    fired: int  # paging firings in the whole history, judged or not
+    unjudged: int  # of them, those in a time nobody kept a record for
+    longest: int
+    pages: NDArray[np.int64]
+    minutes: NDArray[np.float64]
+    delay: NDArray[np.int64]
+    keys: frozenset[str]  # label names of the alerts
+    notifications: NDArray[np.int64] | None = None
+
+    def caught(self) -> NDArray[np.bool_]:
+        """[targets] which targets are caught at all."""
+        found: NDArray[np.bool_] = self.delay < NEVER
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate says of one candidate. ``reasons`` is empty when it passed."""
+
+    candidate: Candidate
+    outcome: Outcome | None  # None: it could not be replayed
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.reasons
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Before → after on one part of the history. Targets are incidents, or bursts where no record was kept.
+
+    ``lost``, ``later`` (beyond the allowed delay) and ``gained`` hold ids. ``added_delay`` is the largest, in ms.
+    """
+
+    weeks: float
+    pages: tuple[int, int]
+    minutes: tuple[float, float]
+    caught: tuple[int, int]
+    lost: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+    gained: tuple[str, ...] = ()
+    added_delay: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the replay showed for one candidate: the whole judged history and each part of it."""
+
+    grade: Grade
+    whole: Measure
+    parts: tuple[tuple[str, Measure], ...]  # ("fit", …), ("gate", …), ("audit", …) or the parts that exist
+    credible: tuple[str, ...]  # targets that the changed rule catches beyond luck
+    lucky: tuple[str, ...]  # caught, and protected, but no better than chance
+    null: str  # which null model luck was measured with; "" where luck was not measured
+    longest: tuple[int, int] = (0, 0)  # ms
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A candidate with its evidence: accepted when ``reasons`` is empty, else the best refusal of its cluster."""
+
+    id: str
+    cluster: Cluster
+    candidate: Candidate
+    evidence: Evidence | None  # None: it could not be replayed
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        return not self.reasons
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the same procedure achieved on time that it had not seen. Shares with 95% intervals (low, high)."""
+
+    method: str  # "audit" or "cross-fitted, 5 folds"
+    measure: Measure
+    cut_pages: tuple[float, float, float]  # estimate, low, high
+    cut_minutes: tuple[float, float, float]
+    loss: tuple[float, float, float]  # share of caught targets lost or late
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything a run has to say; the last stage writes it down."""
+
+    span: Span
+    judged: tuple[Span, ...]
+    mode: str  # "incidents" or "bursts"
+    settings: tuple[tuple[str, str], ...]
+    rules: int
+    before: Measure  # before = after: the history as it was
+    suggestions: tuple[Suggestion, ...]  # accepted first, by pages cut
+    refused: tuple[Suggestion, ...]
+    tuning: Measure  # the accepted tunings together
+    together: Measure  # all accepted together, demotions included
+    unjudged: int
+    unscored: tuple[tuple[str, str], ...]  # rule and why it could not be replayed
+    forecast: Forecast | None
+    doubts: tuple[str, ...] = field(default=())
+    verdicts: tuple[Verdict, ...] = field(default=(), repr=False)
