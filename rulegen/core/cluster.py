@@ -18,7 +18,6 @@ class Pattern(StrEnum):
     NOISY_FEW = "noisy few"
     CHRONIC = "chronic"
     TIGHT_THRESHOLD = "tight threshold"
-    SYMPTOM_WITHOUT_SLO = "symptom without SLO"
     MIXED = "mixed"  # no single figure stands out
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from rulegen.core.alert import Episode
+from rulegen.core.durations import MINUTE
 from rulegen.core.incident import IncidentRecord
 from rulegen.core.rule import RuleSet
 from rulegen.core.series import Samples
@@ -27,3 +30,14 @@ class History:
     episodes: tuple[Episode, ...] = ()
     record: IncidentRecord | None = None
     semantics: Semantics = "open"
+
+
+def recordings(samples: Samples, hole: int = 30 * MINUTE) -> tuple[Span, ...]:
+    """The spans of time in which no ``hole`` ms pass without a sample of any series."""
+    stacked = [series.times for series in samples if len(series.times)]
+    if not stacked:
+        return ()
+    times = np.unique(np.concatenate(stacked))
+    cuts = np.flatnonzero(np.diff(times) > hole)
+    starts, ends = np.concatenate(([0], cuts + 1)), np.concatenate((cuts, [len(times) - 1]))
+    return tuple(Span(int(times[a]), int(times[b])) for a, b in zip(starts, ends, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,13 +47,28 @@ class Firings:
         return int((self.end - self.start).max()) if len(self) else 0
 
 
+def joined(several: Sequence[Firings]) -> Firings:
+    """The firings of several rules over the same grid as those of one. Raises ValueError without any."""
+    if not several:
+        raise ValueError("no firings to join")
+    labels: tuple[Labels, ...] = sum((one.labels for one in several), ())
+    shift = np.cumsum([0, *(len(one.labels) for one in several[:-1])])
+    series = np.concatenate([one.series + by for one, by in zip(several, shift, strict=True)])
+    start = np.concatenate([one.start for one in several])
+    order = np.lexsort((series, start))
+    since, end = (np.concatenate([getattr(one, name) for one in several])[order] for name in ("since", "end"))
+    warm = max(one.warm for one in several)
+    return Firings(several[0].grid, labels, series[order], since, start[order], end, warm)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
     """Firings measured against what they should and should not page for.
 
-    The judged time is cut into blocks, so that any part of it (fit, gate, audit, a fold) is a choice of blocks.
-    ``pages`` and ``minutes`` [blocks] are noise; ``delay`` [targets] is ms from a target's start to the first firing
-    that catches it, ``NEVER`` where none does. ``notifications`` stays None until routing is simulated.
+    The judged time is cut into blocks; any part of it (fit, gate, audit, a fold) is a choice of blocks.
+    ``pages`` and ``minutes`` [blocks] are noise. ``caught`` [k] are the indices of the targets that a firing
+    catches, rising, and ``delay`` [k] the ms from each one's start to the first such firing. ``notifications`` stays
+    None until routing is simulated.
     """
 
     fired: int  # paging firings in the whole history, judged or not
@@ -60,14 +76,16 @@ class Outcome:
     longest: int
     pages: NDArray[np.int64]
     minutes: NDArray[np.float64]
+    caught: NDArray[np.int64]
     delay: NDArray[np.int64]
-    keys: frozenset[str]  # label names of the alerts
+    keys: frozenset[str]  # label names that all of the paging alerts carry
     notifications: NDArray[np.int64] | None = None
 
-    def caught(self) -> NDArray[np.bool_]:
-        """[targets] which targets are caught at all."""
-        found: NDArray[np.bool_] = self.delay < NEVER
-        return found
+    def delays(self, targets: int) -> NDArray[np.int64]:
+        """[targets] the delay of each target, ``NEVER`` where it is not caught."""
+        dense = np.full(targets, NEVER, dtype=np.int64)
+        dense[self.caught] = self.delay
+        return dense
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +176,4 @@ class Report:
     forecast: Forecast | None
     doubts: tuple[str, ...] = field(default=())
     verdicts: tuple[Verdict, ...] = field(default=(), repr=False)
+    unmatched: tuple[tuple[str, str], ...] = ()  # rule and the selector in it that matched nothing

@@ -31,3 +31,45 @@ class Template:
 def durations(*values: int) -> tuple[Choice, ...]:
     """Choices for durations in ms, written as Prometheus writes them."""
     return tuple(Choice(format_duration(value), value) for value in values)
+
+
+def thresholds(cluster: Cluster) -> tuple[Choice, ...]:
+    """The inventory's thresholds, named t0, t1, …"""
+    return tuple(Choice(f"t{i}", value) for i, value in enumerate(cluster.inventory.thresholds))
+
+
+def label_names(cluster: Cluster) -> tuple[Choice, ...]:
+    """The inventory's label names, named l0, l1, …"""
+    return tuple(Choice(f"l{i}", name) for i, (name, _) in enumerate(cluster.inventory.labels))
+
+
+def duration(filled: Slots, name: str) -> int:
+    """A filled slot that holds a duration, in ms. Raises ValueError when it holds something else."""
+    value = filled[name]
+    if not isinstance(value, int):
+        raise ValueError(f"slot {name} wants a duration, not {value!r}")
+    return value
+
+
+def real(filled: Slots, name: str) -> float:
+    """A filled slot that holds a number. Raises ValueError when it holds something else."""
+    value = filled[name]
+    if not isinstance(value, float):
+        raise ValueError(f"slot {name} wants a number, not {value!r}")
+    return value
+
+
+def word(filled: Slots, name: str) -> str:
+    """A filled slot that holds one word. Raises ValueError when it holds something else."""
+    value = filled[name]
+    if not isinstance(value, str):
+        raise ValueError(f"slot {name} wants a word, not {value!r}")
+    return value
+
+
+def picks(filled: Slots, name: str) -> tuple[str, ...]:
+    """A filled slot that holds several picks. Raises ValueError when it holds something else."""
+    value = filled[name]
+    if not isinstance(value, tuple):
+        raise ValueError(f"slot {name} wants several picks, not {value!r}")
+    return value

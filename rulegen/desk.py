@@ -1,0 +1,159 @@
+"""The rules as they are, replayed and judged, and everything needed to try changes to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from rulegen.cluster.describe import describe
+from rulegen.core.candidate import Candidate, Proposal
+from rulegen.core.cluster import Cluster
+from rulegen.core.history import History
+from rulegen.core.outcome import NEVER, Firings, Outcome, Verdict
+from rulegen.core.rule import Rule, RuleRef
+from rulegen.core.settings import Settings
+from rulegen.core.spans import Mask
+from rulegen.errors import UnsupportedError
+from rulegen.promql import ExpressionError
+from rulegen.propose.refused import Refused
+from rulegen.propose.render import distinct, render
+from rulegen.replay.replay import Replayer
+from rulegen.score.choose import choose
+from rulegen.score.gate import Standing, reasons
+from rulegen.score.judge import Judge
+from rulegen.score.luck import Null, credible, null_model
+from rulegen.score.paging import matching
+from rulegen.score.parts import Parts
+from rulegen.score.protect import untouchable
+from rulegen.score.targets import bursts, incidents
+from rulegen.templates import TEMPLATES
+
+Propose = Callable[[Cluster], Iterable[Proposal]]
+Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, of how much
+
+LEAST_PAGES = 2  # one page is no pattern
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """What one pass over the known part of the history found and chose."""
+
+    clusters: tuple[Cluster, ...]
+    verdicts: Mapping[RuleRef, tuple[Verdict, ...]]
+    chosen: Mapping[RuleRef, Candidate]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Desk:
+    """The rules as they are, replayed and judged, and everything needed to try changes to them."""
+
+    history: History
+    settings: Settings
+    propose: Propose
+    progress: Progress
+    replayer: Replayer
+    rules: Mapping[RuleRef, tuple[Rule, int]]  # alerting rules that could be replayed, with their interval in ms
+    fired: Mapping[RuleRef, Firings]
+    unscored: tuple[tuple[str, str], ...]
+    unmatched: tuple[tuple[str, str], ...]
+    judge: Judge
+    before: Mapping[RuleRef, Outcome]
+    credible: Mapping[RuleRef, Mask]
+    null: Null | None  # None where luck is not measured: bursts are not incidents
+    _outcomes: dict[str, Outcome | str] = field(default_factory=dict)  # by candidate id; str: why there is none
+
+    @classmethod
+    def of(cls, history: History, settings: Settings, propose: Propose, interval: int, progress: Progress) -> Desk:
+        replayer = Replayer(history, interval)
+        alerting = [(ref, group, rule) for ref, group, rule in replayer.rules if rule.kind == "alert"]
+        rules: dict[RuleRef, tuple[Rule, int]] = {}
+        fired: dict[RuleRef, Firings] = {}
+        unscored, unmatched = [], []
+        for done, (ref, group, rule) in enumerate(alerting):
+            progress("replaying the rules as they are", done, len(alerting))
+            try:
+                (fired[ref],) = replayer.replay(ref, (rule,), group.interval)
+                rules[ref] = (rule, group.interval)
+                unmatched += [(f"{ref.path}:{rule.line}: {rule.name}", text) for text in replayer.unmatched(rule)]
+            except (UnsupportedError, ExpressionError) as error:
+                unscored.append((f"{ref.path}:{rule.line}: {rule.name}", str(error)))
+        pages = matching(settings.page, "--page")
+        record = history.record
+        targets = bursts(fired.items(), pages, settings) if record is None else incidents(record)
+        judged = (history.span,) if record is None else record.judged
+        judge = Judge(targets, judged, history.span, pages, settings, all_pages_are_noise=record is None)
+        before = {ref: judge.outcome([firings], ref, firings.warm) for ref, firings in fired.items()}
+        null = None if record is None else null_model(history.span, history.recordings)
+        caught = {ref: outcome.delays(len(targets)) < NEVER for ref, outcome in before.items()}
+        beyond = caught if null is None else credible(judge, fired, caught, null)
+        return cls(
+            history,
+            settings,
+            propose,
+            progress,
+            replayer,
+            rules,
+            fired,
+            tuple(unscored),
+            tuple(unmatched),
+            judge,
+            before,
+            beyond,
+            null,
+        )
+
+    def standing(self, parts: Parts) -> Standing:
+        return Standing(self.judge, parts, self.before, self.credible)
+
+    def select(self, parts: Parts) -> Selection:
+        """Clusters the noise of the fit part, tries proposals for each, and chooses among what passes the gate."""
+        standing = self.standing(parts)
+        clusters = tuple(self._clusters(parts))
+        verdicts: dict[RuleRef, tuple[Verdict, ...]] = {}
+        for done, cluster in enumerate(clusters):
+            self.progress("trying changes", done, len(clusters))
+            verdicts[cluster.ref] = tuple(self._verdicts(standing, cluster))
+        passed = {ref: [one for one in some if one.passed] for ref, some in verdicts.items()}
+        return Selection(clusters, verdicts, choose(standing, passed))
+
+    def outcomes_of(self, chosen: Mapping[RuleRef, Candidate]) -> dict[RuleRef, Outcome]:
+        found = {ref: self._outcomes[candidate.id] for ref, candidate in chosen.items()}
+        return {ref: outcome for ref, outcome in found.items() if isinstance(outcome, Outcome)}
+
+    def _clusters(self, parts: Parts) -> Iterable[Cluster]:
+        weeks = self.judge.weeks(parts.fit)
+        protected = untouchable(self.settings.protect)
+        for ref, (rule, _) in self.rules.items():
+            if protected(rule) or self.before[ref].pages[parts.fit].sum() < LEAST_PAGES:
+                continue
+            firings = self.fired[ref]
+            noisy = self.judge.noise(firings) & parts.fit[self.judge.blocks_at(firings.start)]
+            yield describe(
+                ref,
+                rule,
+                firings,
+                noisy,
+                self.replayer.peaks(ref, firings),
+                grade=self.replayer.grade(ref),
+                weeks=weeks,
+                incidents_touched=len(self.before[ref].caught),
+            )
+
+    def _verdicts(self, standing: Standing, cluster: Cluster) -> Iterable[Verdict]:
+        rendered = (render(cluster, proposal, TEMPLATES) for proposal in self.propose(cluster))
+        for candidate in distinct(one for one in rendered if not isinstance(one, Refused)):
+            outcome = self._outcome(candidate, cluster.interval)
+            if isinstance(outcome, str):
+                yield Verdict(candidate, None, (outcome,))
+            else:
+                yield Verdict(candidate, outcome, reasons(standing, candidate, outcome))
+
+    def _outcome(self, candidate: Candidate, interval: int) -> Outcome | str:
+        if candidate.id not in self._outcomes:
+            ref = candidate.replaces
+            try:
+                firings = self.replayer.replay(ref, candidate.rules, interval)
+                self._outcomes[candidate.id] = self.judge.outcome(firings, ref, self.fired[ref].warm)
+            except (UnsupportedError, ExpressionError) as error:
+                self._outcomes[candidate.id] = str(error)
+        return self._outcomes[candidate.id]

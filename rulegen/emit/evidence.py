@@ -1,0 +1,241 @@
+"""The evidence as files: ``suggestions.json`` for what a person decides, ``candidates.jsonl.gz`` for all the rest.
+
+``suggestions.json``, schema 1. Times are RFC 3339 in UTC, durations Prometheus strings, shares from 0 to 1, a figure
+that does not exist is null, and pairs are ``[before, after]``::
+
+    schema, version, span {start, end}, judged [{start, end}], mode, settings {}, rules,
+    before, tuning, together   measures of the history as it was, of the tunings together, of all accepted together
+    forecast                   {method, measure, cut_pages, cut_minutes, loss}: [estimate, low, high] each, or null
+    unjudged, unscored [{rule, reason}], doubts []
+    accepted, refused          lists of suggestions
+
+    measure     {weeks, pages, minutes, caught, lost [ids], later [ids], gained [ids], added_delay}
+    suggestion  {id, accepted, written, problem, change, template, slots {}, replaces {path, group, index},
+                 provenance {proposer, model_sha256, prompt_sha256, seed}, grade, pattern,
+                 cluster {id, interval, line, facts {}}, rule, rules [], words, evidence, reasons [], doubts []}
+    evidence    {whole, parts {name: measure}, credible [ids], lucky [ids], null_model, longest}, or null
+    rule        {kind, name, expr, for, keep_firing_for, labels {}, annotations {}}
+
+``written`` is false for an accepted suggestion that could not be put into the user's file; ``problem`` says why.
+The same report gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rulegen import __version__
+from rulegen.core.candidate import Candidate, SlotValue
+from rulegen.core.cluster import Cluster
+from rulegen.core.durations import format_duration
+from rulegen.core.outcome import Evidence, Forecast, Measure, Outcome, Report, Suggestion, Verdict
+from rulegen.core.rule import Rule, RuleRef
+from rulegen.core.spans import Span
+from rulegen.emit.lostlabels import doubt
+from rulegen.emit.words import change
+
+SCHEMA = 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DIGITS = 6  # significant; a figure that was measured is not known better
+_FACT_DURATIONS = ("duration_median", "duration_p90", "gap_median")
+_FACT_NUMBERS = (
+    "episodes",
+    "minutes",
+    "per_week",
+    "series",
+    "flapping_share",
+    "together_share",
+    "top_share",
+    "firing_share",
+    "margin",
+    "incidents_touched",
+)
+
+
+def suggestions_json(report: Report, problems: Mapping[str, str]) -> bytes:
+    """The bytes of ``suggestions.json``. ``problems``: suggestion id → why it could not be written into its file."""
+    document = {
+        "schema": SCHEMA,
+        "version": __version__,
+        "span": _span(report.span),
+        "judged": [_span(span) for span in report.judged],
+        "mode": report.mode,
+        "settings": dict(report.settings),
+        "rules": report.rules,
+        "before": _measure(report.before),
+        "tuning": _measure(report.tuning),
+        "together": _measure(report.together),
+        "forecast": _forecast(report.forecast),
+        "unjudged": report.unjudged,
+        "unscored": [{"rule": rule, "reason": reason} for rule, reason in report.unscored],
+        "doubts": list(report.doubts),
+        "accepted": [_suggestion(one, report, problems) for one in report.suggestions],
+        "refused": [_suggestion(one, report, problems) for one in report.refused],
+    }
+    # A lone surrogate cannot be written in UTF-8; JSON's own escape for it can.
+    return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "backslashreplace")
+
+
+def candidates_gz(report: Report) -> bytes:
+    """The bytes of ``candidates.jsonl.gz``: one line for each verdict, by replaced rule and id."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", fileobj=buffer, mode="wb", mtime=0) as file:
+        for verdict in sorted(report.verdicts, key=lambda one: (one.candidate.replaces, one.candidate.id)):
+            line = json.dumps(_verdict(verdict), ensure_ascii=False) + "\n"
+            file.write(line.encode("utf-8", "backslashreplace"))
+    return buffer.getvalue()
+
+
+def time_text(ms: int) -> str:
+    """1_700_000_000_000 → ``2023-11-14T22:13:20Z``."""
+    moment = _EPOCH + timedelta(milliseconds=ms)
+    precision = "milliseconds" if ms % 1000 else "seconds"
+    return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+
+
+def _suggestion(one: Suggestion, report: Report, problems: Mapping[str, str]) -> dict[str, Any]:
+    candidate = one.candidate
+    worry = doubt(one, report) if one.accepted else ""
+    return {
+        "id": one.id,
+        "accepted": one.accepted,
+        "written": one.accepted and one.id not in problems,
+        "problem": problems.get(one.id),
+        **_candidate(candidate),
+        "grade": str(one.evidence.grade if one.evidence else one.cluster.grade),
+        "pattern": str(one.cluster.pattern),
+        "cluster": _cluster(one.cluster),
+        "rule": _rule(one.cluster.rule),
+        "rules": [_rule(rule) for rule in candidate.rules],
+        "words": change(one.cluster.rule, candidate.rules),
+        "evidence": _evidence(one.evidence),
+        "reasons": list(one.reasons),
+        "doubts": [worry] if worry else [],
+    }
+
+
+def _candidate(one: Candidate) -> dict[str, Any]:
+    made = one.proposal.provenance
+    return {
+        "change": one.change,
+        "template": one.proposal.template,
+        "slots": {name: _slot(value) for name, value in one.proposal.slots.pairs},
+        "provenance": {
+            "proposer": made.proposer,
+            "model_sha256": made.model_sha256 or None,
+            "prompt_sha256": made.prompt_sha256 or None,
+            "seed": made.seed,
+        },
+        "replaces": _ref(one.replaces),
+    }
+
+
+def _slot(value: SlotValue) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, int):  # a slot's whole number is a duration
+        return format_duration(value) if value >= 0 else f"-{format_duration(-value)}"
+    return _figure(value) if isinstance(value, float) else value
+
+
+def _cluster(one: Cluster) -> dict[str, Any]:
+    facts: dict[str, Any] = {name: _figure(getattr(one.facts, name)) for name in _FACT_NUMBERS}
+    facts |= {name: format_duration(getattr(one.facts, name)) for name in _FACT_DURATIONS}
+    return {"id": one.id, "interval": format_duration(one.interval), "line": one.rule.line or None, "facts": facts}
+
+
+def _ref(ref: RuleRef) -> dict[str, Any]:
+    return {"path": ref.path, "group": ref.group, "index": ref.index}
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {
+        "kind": rule.kind,
+        "name": rule.name,
+        "expr": rule.expr,
+        "for": format_duration(rule.hold),
+        "keep_firing_for": format_duration(rule.keep_firing_for),
+        "labels": dict(rule.labels),
+        "annotations": dict(rule.annotations),
+    }
+
+
+def _evidence(one: Evidence | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {
+        "whole": _measure(one.whole),
+        "parts": {name: _measure(measure) for name, measure in one.parts},
+        "credible": list(one.credible),
+        "lucky": list(one.lucky),
+        "null_model": one.null or None,
+        "longest": [format_duration(one.longest[0]), format_duration(one.longest[1])],
+    }
+
+
+def _measure(one: Measure) -> dict[str, Any]:
+    return {
+        "weeks": _figure(one.weeks),
+        "pages": [_figure(value) for value in one.pages],
+        "minutes": [_figure(value) for value in one.minutes],
+        "caught": [_figure(value) for value in one.caught],
+        "lost": list(one.lost),
+        "later": list(one.later),
+        "gained": list(one.gained),
+        "added_delay": format_duration(max(0, int(one.added_delay))),
+    }
+
+
+def _forecast(one: Forecast | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {
+        "method": one.method,
+        "measure": _measure(one.measure),
+        "cut_pages": [_figure(value) for value in one.cut_pages],
+        "cut_minutes": [_figure(value) for value in one.cut_minutes],
+        "loss": [_figure(value) for value in one.loss],
+    }
+
+
+def _verdict(one: Verdict) -> dict[str, Any]:
+    return {
+        "id": one.candidate.id,
+        "cluster": one.candidate.cluster_id,
+        **_candidate(one.candidate),
+        "rules": [_rule(rule) for rule in one.candidate.rules],
+        "passed": one.passed,
+        "reasons": list(one.reasons),
+        "outcome": _outcome(one.outcome),
+    }
+
+
+def _outcome(one: Outcome | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {
+        "fired": int(one.fired),
+        "unjudged": int(one.unjudged),
+        "longest": format_duration(int(one.longest)),
+        "pages": int(one.pages.sum()),
+        "minutes": _figure(float(one.minutes.sum())),
+        "caught": len(one.caught),
+    }
+
+
+def _span(span: Span) -> dict[str, str]:
+    return {"start": time_text(span.start), "end": time_text(span.end)}
+
+
+def _figure(value: float) -> int | float | None:
+    """A number as JSON has it: whole numbers whole, others rounded, NaN and infinities null."""
+    value = float(value)
+    if not math.isfinite(value):
+        return None
+    return int(value) if value == int(value) else float(f"{value:.{_DIGITS}g}")

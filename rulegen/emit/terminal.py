@@ -1,0 +1,193 @@
+"""What a run says on the terminal: a table read in ten seconds, each suggestion as a diff, refusals and doubts."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rulegen.core.outcome import Measure, Report, Suggestion
+from rulegen.emit.evidence import time_text
+from rulegen.emit.lostlabels import doubt
+from rulegen.emit.output import CANDIDATES, SUGGESTIONS, Output
+from rulegen.emit.rulefile import Changed
+from rulegen.emit.ruleitem import item, ordered
+from rulegen.emit.words import change, changes, counted, delay, kept, number, one_line, share, why
+
+_HUNK = re.compile(r"@@ -(\d+)(,\d+)? \+(\d+)(,\d+)? @@")
+_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def show(report: Report, output: Output, console: Console, limit: int = 10) -> None:
+    """Prints ``report``; at most ``limit`` suggestions, refusals and unscored rules each, the rest is counted.
+
+    Without a terminal, and with ``NO_COLOR``, the same text comes without colour. Names and texts from alerts and
+    rules are shown with control characters taken out and are never read as markup.
+    """
+    _Page(report, output, console, limit).show()
+
+
+class _Page:
+    def __init__(self, report: Report, output: Output, console: Console, limit: int) -> None:
+        self.report, self.console, self.limit = report, console, limit
+        self.changed, self.problems = dict(output.changed), dict(output.problems)
+
+    def show(self) -> None:
+        self._heading()
+        if self.report.suggestions:
+            self.console.print(self._table())
+            self._line(f"grade of the evidence: {', '.join(sorted(set(map(_grade, self.report.suggestions))))}")
+            self._forecast()
+            for one in self.report.suggestions[: self.limit]:
+                self._suggestion(one)
+            self._more(len(self.report.suggestions))
+        else:
+            self._line("No suggestion passed the gate: every rule stays as it is.", "bold")
+        self._refusals()
+        self._rest()
+
+    def _heading(self) -> None:
+        report, before = self.report, self.report.before
+        self._line(
+            f"{time_text(report.span.start)} to {time_text(report.span.end)}, {counted(report.rules, 'rule')}, "
+            f"{before.caught[0]} {report.mode} caught"
+        )
+        weekly = before.pages[0] / (before.weeks or 1.0)
+        self._line(f"noise before: {number(weekly)} pages a week, {number(before.minutes[0])} paging minutes in all")
+        self.console.print()
+
+    def _table(self) -> Table:
+        grades = {_grade(one) for one in self.report.suggestions}
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for title, narrowest in (("rule", 12), ("pattern", 8), ("change", 13)):
+            table.add_column(title, overflow="fold", min_width=narrowest)
+        for title in ("pages/week", "minutes", "kept", "delay"):
+            table.add_column(title, no_wrap=True)
+        if len(grades) > 1:  # else it stands below, and leaves its place to the words
+            table.add_column("grade", no_wrap=True)
+        shown = self.report.suggestions[: self.limit]
+        for one in shown:
+            style = "red" if one.id in self.problems else ""
+            row = (*_row(one), _grade(one))[: len(table.columns)]
+            table.add_row(*map(Text, row), style=style)
+        if more := len(self.report.suggestions) - len(shown):
+            table.add_row(f"… {more} more")
+        demotions = sum(one.candidate.change == "demotion" for one in self.report.suggestions)
+        tunings = len(self.report.suggestions) - demotions
+        table.add_section()
+        table.add_row("tuning alone", str(tunings), *_total(self.report.tuning), style="bold")
+        if demotions:
+            table.add_row("and demotions", f"+{demotions}", *_total(self.report.together), style="bold")
+        return table
+
+    def _forecast(self) -> None:
+        found = self.report.forecast
+        if found is None:
+            self._line("Forecast: none; the history is too short to set a part of it aside.")
+            return
+        self._line(
+            f"Forecast ({found.method}; 95% intervals): pages cut by {_interval(found.cut_pages)}, "
+            f"minutes by {_interval(found.cut_minutes)}, {self.report.mode} lost or late {_interval(found.loss)}"
+        )
+
+    def _suggestion(self, one: Suggestion) -> None:
+        words = change(one.cluster.rule, one.candidate.rules)
+        self.console.print()
+        self._line(f"{one.cluster.rule.name}: {words} ({one.candidate.proposal.template} {one.id})", "bold")
+        self._line(f"{one.cluster.pattern}: {why(one.cluster)}")
+        if problem := self.problems.get(one.id):
+            self._line(f"not written: {problem}", "red")
+        if worry := doubt(one, self.report):
+            self._line(f"doubt: {worry}", "yellow")
+        for line in _diff(one, self.changed.get(one.id)):
+            self._line(line, _STYLES.get(line[:1], ""))
+
+    def _refusals(self) -> None:
+        refused = self.report.refused
+        if not refused:
+            return
+        self.console.print()
+        self._line(f"Refused, the best of each cluster ({len(refused)}):", "bold")
+        for one in refused[: self.limit]:
+            words = change(one.cluster.rule, one.candidate.rules)
+            self._line(f"  {one.cluster.rule.name}, {one.candidate.proposal.template} ({words}): {one.reasons[0]}")
+        self._more(len(refused))
+
+    def _rest(self) -> None:
+        report = self.report
+        self.console.print()
+        if report.unjudged:
+            self._line(f"{counted(report.unjudged, 'firing')} unjudged: nobody kept a record of incidents then.")
+        if report.unscored:
+            self._line(f"{counted(len(report.unscored), 'rule')} could not be replayed:")
+            for rule, reason in report.unscored[: self.limit]:
+                self._line(f"  {rule}: {reason}")
+            self._more(len(report.unscored))
+        if self.problems:
+            self._line(f"{counted(len(self.problems), 'suggestion')} accepted but not written; see above.", "red")
+        for worry in report.doubts:
+            self._line(f"doubt: {worry}", "yellow")
+        self._line(f"All evidence is in {SUGGESTIONS}, every other candidate in {CANDIDATES}.")
+
+    def _more(self, total: int) -> None:
+        if total > self.limit:
+            self._line(f"  … and {total - self.limit} more in {SUGGESTIONS}")
+
+    def _line(self, text: str, style: str = "") -> None:
+        # soft_wrap: a diff that is cut into lines of 80 is no diff any more
+        self.console.print(Text(one_line(text), style=style), soft_wrap=True)
+
+
+def _row(one: Suggestion) -> tuple[str, ...]:
+    words = "\n".join(changes(one.cluster.rule, one.candidate.rules))
+    figures = _figures(one.evidence.whole) if one.evidence else ("–",) * 4
+    return one_line(one.cluster.rule.name), one.cluster.pattern, words, *figures
+
+
+def _grade(one: Suggestion) -> str:
+    return one.evidence.grade if one.evidence else one.cluster.grade
+
+
+def _figures(measure: Measure) -> tuple[str, str, str, str]:
+    weeks = measure.weeks or 1.0
+    pages = f"{number(measure.pages[0] / weeks)} → {number(measure.pages[1] / weeks)}"
+    minutes = f"{number(measure.minutes[0])} → {number(measure.minutes[1])}"
+    return pages, minutes, kept(measure), delay(measure)
+
+
+def _total(measure: Measure) -> tuple[str, ...]:
+    return (f"{_cut(measure.pages)} pages\n{_cut(measure.minutes)} minutes", *_figures(measure))
+
+
+def _cut(pair: tuple[float, float]) -> str:
+    """(1000, 219) → ``−78%``."""
+    change = round(100 * (pair[1] / pair[0] - 1)) if pair[0] else 0
+    return f"{change:+d}%".replace("-", "−").replace("+0%", "0%")
+
+
+def _interval(figures: tuple[float, float, float]) -> str:
+    estimate, low, high = map(share, figures)
+    return f"{estimate} ({low} to {high})"
+
+
+def _diff(one: Suggestion, changed: Changed | None) -> Iterator[str]:
+    """A unified diff of the rule: in the user's file where it was changed there, else of the rule written out."""
+    path = one.candidate.replaces.path
+    if changed is not None:
+        before, after, line = changed.before, changed.after, changed.line
+    else:
+        before = item(one.cluster.rule, 0, 2, "\n")
+        after = "".join(item(rule, 0, 2, "\n") for rule in ordered(one.candidate.rules))
+        line = 1
+    old, new = before.splitlines(), after.splitlines()
+    for text in difflib.unified_diff(old, new, path, path, n=2, lineterm=""):
+        yield _HUNK.sub(lambda match: _moved(match, line - 1), text) if text.startswith("@@") else text
+
+
+def _moved(match: re.Match[str], by: int) -> str:
+    old, size, new, new_size = match.groups()
+    return f"@@ -{int(old) + by}{size or ''} +{int(new) + by}{new_size or ''} @@"

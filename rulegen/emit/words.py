@@ -1,0 +1,163 @@
+"""One line of words for what a suggestion changes and what it is worth. Everything is safe to print or to comment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from difflib import SequenceMatcher
+
+from rulegen.core.cluster import Cluster, Pattern
+from rulegen.core.durations import format_duration
+from rulegen.core.outcome import Measure, Suggestion
+from rulegen.core.rule import Rule
+from rulegen.emit.expression import Token, canonical, tokens
+
+MARK = "rulegen:"  # starts every comment that rulegen writes, and tells them from the user's own
+_LONG = 48  # characters of an expression's changed part that are still read at a glance
+_COMPARISONS = frozenset((">", ">=", "<", "<=", "==", "!="))
+
+
+def one_line(text: str) -> str:
+    """``text`` without control characters, line ends and invisible or direction-changing marks: alert text is
+    written by strangers, and ends up in terminals and comments."""
+    return "".join(char if char.isprintable() else " " if char.isspace() else "?" for char in text)
+
+
+def change(old: Rule, new: tuple[Rule, ...]) -> str:
+    """What happens to ``old`` when ``new`` take its place, on one line: ``for 0s → 5m, > 80 → > 95``."""
+    return ", ".join(changes(old, new))
+
+
+def changes(old: Rule, new: tuple[Rule, ...]) -> tuple[str, ...]:
+    """The same, one change each [at least one]. Comes from comparing the rules, so a template needs no words here."""
+    if len(new) != 1 or new[0].kind != old.kind:
+        records = sum(rule.kind == "record" for rule in new)
+        alerts = len(new) - records
+        made = [counted(records, "recording rule")] * bool(records) + [counted(alerts, "alert")] * bool(alerts)
+        return (f"1 rule → {' + '.join(made)}",)
+    return tuple(map(one_line, _changes(old, new[0]))) or ("no change",)
+
+
+def note(suggestion: Suggestion, mode: str) -> str:
+    """The comment above a changed rule, without ``# ``: where it comes from and its figures.
+
+    ``mode`` is the report's. An accepted suggestion always has evidence.
+    """
+    made = f"{MARK} {suggestion.id} {suggestion.candidate.proposal.template}"
+    if suggestion.evidence is None:
+        return one_line(made)
+    measure = suggestion.evidence.whole
+    figures = (
+        f"pages {number(measure.pages[0])} → {number(measure.pages[1])}",
+        f"minutes {number(measure.minutes[0])} → {number(measure.minutes[1])}",
+        f"{mode} {kept(measure)} kept",
+        f"added delay {delay(measure)}",
+    )
+    return one_line(f"{made}: {', '.join(figures)} (grade {suggestion.evidence.grade})")
+
+
+def kept(measure: Measure) -> str:
+    """``12/12``: of the targets that were caught before, those that still are."""
+    return f"{measure.caught[0] - len(measure.lost)}/{measure.caught[0]}"
+
+
+def delay(measure: Measure) -> str:
+    """``none`` or ``≤ 1m``."""
+    return f"≤ {format_duration(measure.added_delay)}" if measure.added_delay > 0 else "none"
+
+
+def number(value: float) -> str:
+    """A count or an amount as people read it: whole from 100 on, else with one decimal where it has any."""
+    return f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"
+
+
+def share(value: float) -> str:
+    """0.934 → ``93%``; ``–`` where there is no figure."""
+    return "–" if value != value else f"{value:.0%}"
+
+
+def why(cluster: Cluster) -> str:
+    """The figure that makes the cluster noise, as one sentence without a full stop."""
+    facts = cluster.facts
+    match cluster.pattern:
+        case Pattern.FLAPPING:
+            return f"{share(facts.flapping_share)} of its noise starts again within 10m of the last end"
+        case Pattern.SHORT_LIVED:
+            return f"half of its noise lasts {format_duration(facts.duration_median)} or less"
+        case Pattern.STORM:
+            return f"{share(facts.together_share)} of its noise starts within 2m of another series of the rule"
+        case Pattern.NOISY_FEW:
+            return f"{share(facts.top_share)} of its noise comes from the noisiest tenth of {facts.series} series"
+        case Pattern.CHRONIC:
+            return f"it fires {share(facts.firing_share)} of the time"
+        case Pattern.TIGHT_THRESHOLD:
+            return f"half of its noise passes the threshold by {share(facts.margin)} or less"
+        case _:
+            return f"{number(facts.per_week)} noisy firings a week, {number(facts.minutes)} minutes in all"
+
+
+def counted(number: int, what: str) -> str:
+    """``1 rule``, ``2 rules``."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _changes(old: Rule, new: Rule) -> Iterator[str]:
+    if old.name != new.name:
+        yield f"name {old.name} → {new.name}"
+    if old.hold != new.hold:
+        yield f"for {format_duration(old.hold)} → {format_duration(new.hold)}"
+    if old.keep_firing_for != new.keep_firing_for:
+        yield f"keep_firing_for {format_duration(old.keep_firing_for)} → {format_duration(new.keep_firing_for)}"
+    yield from _pairs(old.labels, new.labels)
+    if old.expr != new.expr:
+        yield _expression(old.expr, new.expr)
+    if old.annotations != new.annotations:
+        yield "annotations"
+
+
+def _pairs(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted({*old, *new}):
+        left, right = old.get(name, ""), new.get(name, "")
+        if left and right and left != right:
+            yield f"{name} {left} → {right}"
+        elif left != right:
+            yield f"+ {name} {right}" if right else f"− {name} {left}"
+
+
+def _expression(old: str, new: str) -> str:
+    with suppress(ValueError):  # what does not parse is shown as written
+        old, new = canonical(old), canonical(new)
+    left, right = tokens(old), tokens(new)
+    start = 0
+    while start < min(len(left), len(right)) and left[start].key == right[start].key:
+        start += 1
+    end = 0
+    while end < min(len(left), len(right)) - start and left[-1 - end].key == right[-1 - end].key:
+        end += 1
+    if start and left[start - 1].key in _COMPARISONS:
+        start -= 1
+    before, after = left[start : len(left) - end], right[start : len(right) - end]
+    if not before and not after:
+        return "expression laid out anew"
+    if before and after:
+        was, now = _shown(old, before), _shown(new, after)
+        if len(was) + len(now) > _LONG:
+            was, now = _elided(old, before, new, after)
+        return f"{was} → {now}" if len(was) + len(now) <= 2 * _LONG else "expression rewritten"
+    made = _shown(new, after) if after else _shown(old, before)
+    return f"{'+' if after else '−'} {made}" if len(made) <= _LONG else "expression rewritten"
+
+
+def _elided(old: str, before: tuple[Token, ...], new: str, after: tuple[Token, ...]) -> tuple[str, str]:
+    """Both sides with their longest common run shown as ``…``."""
+    keys = [token.key for token in before], [token.key for token in after]
+    run = SequenceMatcher(None, *keys, autojunk=False).find_longest_match()
+    if run.size < 3:
+        return _shown(old, before), _shown(new, after)
+    sides = ((old, before, run.a), (new, after, run.b))
+    was, now = (_shown(text, side[:at]) + "…" + _shown(text, side[at + run.size :]) for text, side, at in sides)
+    return was, now
+
+
+def _shown(text: str, part: tuple[Token, ...]) -> str:
+    return " ".join(text[part[0].start : part[-1].end].split()) if part else ""

@@ -1,0 +1,23 @@
+"""Any Prometheus-compatible HTTP API as a source: alerts over time, raw samples, rules, evaluated expressions.
+
+Depends on ``query``, ``query_range`` and ``rules`` alone (and on the build information where it is there), so that
+Prometheus, Thanos, Mimir and VictoriaMetrics serve alike.
+"""
+
+from rulegen.ingest.prometheus.build import read_semantics
+from rulegen.ingest.prometheus.connection import Connection, connect
+from rulegen.ingest.prometheus.episodes import fetch_alerts
+from rulegen.ingest.prometheus.pages import Progress
+from rulegen.ingest.prometheus.rules import fetch_rules
+from rulegen.ingest.prometheus.samples import fetch_samples, query_range
+
+__all__ = [
+    "Connection",
+    "Progress",
+    "connect",
+    "fetch_alerts",
+    "fetch_rules",
+    "fetch_samples",
+    "query_range",
+    "read_semantics",
+]

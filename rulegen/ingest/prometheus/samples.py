@@ -1,0 +1,141 @@
+"""Raw samples of selectors, and the values of an expression over a grid."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from rulegen.core.labels import Labels
+from rulegen.core.series import Samples, Series
+from rulegen.core.spans import Grid, Span
+from rulegen.errors import Problem, UpstreamError
+from rulegen.ingest.prometheus.connection import Connection
+from rulegen.ingest.prometheus.failures import TooMuch
+from rulegen.ingest.prometheus.matrix import Joined, ask_matrix, seconds, written
+from rulegen.ingest.prometheus.pages import Progress, read_pages
+from rulegen.ingest.prometheus.staleness import mark_stale
+
+WORKERS = 4  # a production server is asked: no more at once than a person with a dashboard would
+MOST_POINTS = 11_000  # Prometheus, web/api/v1: points per series of one range query
+
+
+def quiet(done: int, total: int, what: str) -> None:
+    """Progress that nobody watches."""
+
+
+def fetch_samples(
+    conn: Connection, selectors: Iterable[str], span: Span, progress: Progress = quiet
+) -> tuple[Samples, tuple[Problem, ...]]:
+    """Every raw sample of ``selectors`` (instant vector selectors as text) in ``span``, both ends included.
+
+    Read as ``selector[page] @ page end`` in pages that overlap at their edges: whether the server's windows are open
+    or closed on the left, no sample is missed, and what comes twice is kept once. Equal selectors are read once, and
+    a series that several selectors match is kept once. Staleness markers are not part of the API's answers; they
+    are reconstructed where the server can be made to show them, see :func:`mark_stale`.
+
+    A selector that matched nothing, and whatever the server warns about, is a problem. ``progress`` is called from
+    several threads, one at a time, with seconds of data.
+
+    Raises UpstreamError.
+    """
+    wanted = tuple(dict.fromkeys(selectors))
+    meter = _Meter(progress, len(wanted), span)
+
+    def read(selector: str) -> tuple[tuple[Series, ...], tuple[Problem, ...]]:
+        try:
+            return _read_selector(conn, selector, span, lambda done: meter.tell(selector, done))
+        except BaseException as error:
+            meter.stop(error)
+            raise
+
+    found: dict[Labels, Series] = {}
+    problems: dict[Problem, None] = {}
+    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+        try:
+            for series, wrong in pool.map(read, wanted):
+                problems.update(dict.fromkeys(wrong))
+                for one in series:
+                    found.setdefault(one.labels, one)
+        except BaseException as error:  # Ctrl-C too
+            meter.stop(error)
+            pool.shutdown(cancel_futures=True)
+            raise
+    return Samples.of(found.values()), tuple(problems)
+
+
+def query_range(
+    conn: Connection, expr: str, grid: Grid, progress: Progress = quiet
+) -> tuple[tuple[Series, ...], tuple[Problem, ...]]:
+    """``expr`` evaluated by the server at the times of ``grid``: one series a label set, without the absent steps.
+
+    Asked in pages of fewer than 11,000 steps, fewer still where the server refuses. Raises UpstreamError.
+    """
+    joined, problems = Joined(), dict[Problem, None]()
+    at, steps, total = 0, MOST_POINTS - 1, len(grid)
+    while at < total:
+        count = min(steps, total - at)
+        first = grid.start + at * grid.step
+        params = {
+            "query": expr,
+            "start": seconds(first),
+            "end": seconds(first + (count - 1) * grid.step),
+            "step": seconds(grid.step),
+        }
+        try:
+            page = ask_matrix(conn, "/api/v1/query_range", params)
+        except TooMuch as error:
+            if count == 1:
+                raise UpstreamError(f"{error} (asked for one step)") from None
+            steps = max(1, count // (8 if error.slow else 2))
+            continue
+        joined.add(page.series)
+        problems.update(dict.fromkeys(page.problems))
+        at += count
+        progress(at, total, expr)
+    return joined.series(), tuple(problems)
+
+
+def _read_selector(
+    conn: Connection, selector: str, span: Span, done: Callable[[int], None]
+) -> tuple[tuple[Series, ...], tuple[Problem, ...]]:
+    joined, problems = Joined(), dict[Problem, None]()
+
+    def ask(page: Span) -> int:
+        # Whole seconds, which every kin of Prometheus reads, and one more than needed: an open window must still
+        # hold a sample at the very start of the page.
+        window = page.length // 1000 + 1
+        found = ask_matrix(conn, "/api/v1/query", {"query": f"{selector}[{window}s]", "time": seconds(page.end)})
+        joined.add(found.series)
+        problems.update(dict.fromkeys(found.problems))
+        return found.samples
+
+    read_pages(span, ask, done)
+    series = joined.series(span)
+    if not series:
+        message = f"selector {selector} matched nothing from {written(span.start)} to {written(span.end)}"
+        return (), (*problems, Problem(conn.url, 0, message))
+    marked, unproven = mark_stale(conn, selector, series, span)
+    return marked, (*problems, *unproven)
+
+
+class _Meter:
+    """Adds up how far the readers of several selectors are; the first failure ends the others at their next page."""
+
+    def __init__(self, progress: Progress, selectors: int, span: Span) -> None:
+        self._progress = progress
+        self._total = selectors * max(1, span.length // 1000)
+        self._done: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._failure: BaseException | None = None
+
+    def tell(self, selector: str, done: int) -> None:
+        with self._lock:
+            if self._failure is not None:
+                raise self._failure
+            self._done[selector] = done // 1000
+            self._progress(sum(self._done.values()), self._total, selector)
+
+    def stop(self, failure: BaseException) -> None:
+        with self._lock:
+            self._failure = self._failure or failure

@@ -1,0 +1,44 @@
+"""The way of the data: history → clusters → proposals → replay → score → report. The one place to read the order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rulegen.core.durations import MINUTE
+from rulegen.core.history import History
+from rulegen.core.outcome import Outcome, Report
+from rulegen.core.rule import RuleRef
+from rulegen.core.settings import Settings
+from rulegen.core.spans import Mask
+from rulegen.desk import Desk, Progress, Propose, Selection
+from rulegen.report import report
+from rulegen.score.forecast import forecast
+from rulegen.score.parts import Parts, folds, known_only, split
+
+
+def suggest(
+    history: History, settings: Settings, propose: Propose, progress: Progress, *, interval: int = MINUTE
+) -> Report:
+    """Finds the noise in ``history``, tries what ``propose`` offers, and reports what the replay proved.
+
+    ``interval`` (ms) is how often recorded alerts are taken to have been evaluated. Raises InputError for settings
+    that can't be read.
+    """
+    desk = Desk.of(history, settings, propose, interval, progress)  # the rules as they are, replayed and judged
+    parts = split(desk.judge)
+    selection = desk.select(parts)  # cluster → propose → replay → gate → choose
+    method, unseen = _unseen(desk, parts, selection)
+    ahead = forecast(desk.standing(parts), method, unseen, settings.seed)
+    return report(desk, parts, selection, ahead)
+
+
+def _unseen(
+    desk: Desk, parts: Parts, selection: Selection
+) -> tuple[str, Sequence[tuple[Mask, Mapping[RuleRef, Outcome]]]]:
+    """Stretches of time with what was chosen without looking at them: the audit part, or else folds."""
+    if parts.audit.any():
+        return "audit: the last quarter, scored once", [(parts.audit, desk.outcomes_of(selection.chosen))]
+    left_out = folds(desk.judge)
+    chosen = [desk.select(known_only(~mask)).chosen for mask in left_out]
+    unseen = [(mask, desk.outcomes_of(one)) for mask, one in zip(left_out, chosen, strict=True)]
+    return f"cross-fitted: {len(unseen)} folds, each scored by a choice that did not see it", unseen

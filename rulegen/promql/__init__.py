@@ -1,0 +1,24 @@
+"""The PromQL engine: a plain evaluator over a time grid, and the reference for any faster one.
+
+``parse`` reads an expression, ``Evaluator(samples).evaluate(expr, grid)`` gives its value at each step, ``selectors``
+names the series that it reads.
+"""
+
+from rulegen.promql.evaluate import Evaluator
+from rulegen.promql.matrix import Matrix, Scalar
+from rulegen.promql.needs import Matcher, Selector, select, selectors
+from rulegen.promql.parse import ExpressionError, parse
+from rulegen.promql.window import Semantics
+
+__all__ = [
+    "Evaluator",
+    "ExpressionError",
+    "Matcher",
+    "Matrix",
+    "Scalar",
+    "Selector",
+    "Semantics",
+    "parse",
+    "select",
+    "selectors",
+]

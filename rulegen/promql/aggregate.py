@@ -1,0 +1,124 @@
+"""Aggregation operators: many series into one for each group, or the best few of each group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import promql_parser as ast
+
+from rulegen.core.labels import EMPTY, METRIC_NAME, Labels
+from rulegen.core.series import Values
+from rulegen.core.spans import Mask
+from rulegen.errors import QueryError, UnsupportedError
+from rulegen.promql import fold
+from rulegen.promql.fold import Layers
+from rulegen.promql.matrix import Matrix, Scalar, somewhere
+from rulegen.promql.relabel import check_label_name
+from rulegen.promql.window import Semantics
+
+
+def _ones(_: Layers, steps: int) -> Values:
+    return np.ones(steps)
+
+
+FOLDS: dict[str, Callable[[Layers, int], Values]] = {
+    "sum": fold.total,
+    "avg": fold.mean,
+    "min": fold.smallest,
+    "max": fold.largest,
+    "count": fold.count,
+    "group": _ones,
+    "stddev": lambda layers, steps: np.sqrt(fold.variance(layers, steps)),
+    "stdvar": fold.variance,
+}
+
+
+def aggregate(
+    op: str, vector: Matrix, modifier: ast.AggModifier | None, param: Scalar | str | None, semantics: Semantics
+) -> Matrix:
+    """``op`` over ``vector``, grouped as ``modifier`` says. ``param`` is a Scalar for quantile, topk and bottomk, a
+    label name for count_values, else None. Raises QueryError as Prometheus would."""
+    groups = _groups(vector, modifier)
+    if op in FOLDS:
+        return _each_group(vector, groups, FOLDS[op])
+    if op == "quantile" and isinstance(param, Scalar):
+        share = param.values
+        return _each_group(vector, groups, lambda layers, steps: fold.quantile(share, layers, steps))
+    if op in ("topk", "bottomk") and isinstance(param, Scalar):
+        return _best(vector, groups, _whole(param.values), largest=op == "topk")
+    if op == "count_values" and isinstance(param, str):
+        check_label_name(param, utf8=semantics == "open")
+        return _count_values(vector, groups, param)
+    raise UnsupportedError(f"aggregation {op}")
+
+
+def _groups(vector: Matrix, modifier: ast.AggModifier | None) -> dict[Labels, list[int]]:
+    """Rows by the labels of their group, in order of appearance."""
+    if modifier is None:
+        return {EMPTY: list(range(len(vector.labels)))} if vector.labels else {}
+    by = modifier.type == ast.AggModifierType.By
+    names = modifier.labels if by else [*modifier.labels, METRIC_NAME]
+    groups: dict[Labels, list[int]] = {}
+    for row, labels in enumerate(vector.labels):
+        groups.setdefault(labels.keep(names) if by else labels.drop(names), []).append(row)
+    return groups
+
+
+def _layers(vector: Matrix, rows: list[int]) -> Iterator[tuple[Values, Mask]]:
+    for row in rows:
+        yield vector.values[row], vector.present[row]
+
+
+def _each_group(vector: Matrix, groups: dict[Labels, list[int]], function: Callable[[Layers, int], Values]) -> Matrix:
+    return Matrix.of(
+        (
+            (labels, function(_layers(vector, rows), vector.steps), somewhere(vector.present[rows]))
+            for labels, rows in groups.items()
+        ),
+        vector.steps,
+    )
+
+
+def _whole(values: Values) -> Values:
+    """The parameter of topk and bottomk [steps], cut to whole numbers."""
+    if np.isnan(values).any():
+        raise QueryError("Parameter value is NaN")
+    if (np.abs(values) >= 2.0**63).any():
+        raise QueryError(f"Scalar value {values[np.abs(values) >= 2.0**63][0]} overflows int64")
+    return np.trunc(values)
+
+
+def _best(vector: Matrix, groups: dict[Labels, list[int]], k: Values, *, largest: bool) -> Matrix:
+    """The ``k`` [steps] largest (smallest) values of each group at each step; NaN comes last either way."""
+    present = np.zeros_like(vector.present)
+    best_first: list[int] = []
+    for rows in groups.values():
+        values, here = vector.values[rows], vector.present[rows]  # [rows, steps]
+        rank = np.where(here, np.where(np.isnan(values), 1, 0), 2)
+        order = np.lexsort((-values if largest else values, rank), axis=0)  # equal values: in order of rows
+        places = np.argsort(order, axis=0)  # [rows, steps] where each row comes in the order
+        present[rows] = here & (places < k)
+        best_first += [rows[at] for at in order[:, -1]]
+    best = Matrix(vector.labels, vector.values, present)
+    # An instant query answers best first; over several steps there is no such order.
+    return (best.take(best_first) if vector.steps == 1 else best).pruned()
+
+
+def _count_values(vector: Matrix, groups: dict[Labels, list[int]], label: str) -> Matrix:
+    found: dict[Labels, Values] = {}
+    for group, rows in groups.items():
+        for row in rows:
+            for step in np.flatnonzero(vector.present[row]):
+                labels = group.updated({label: go_float(float(vector.values[row, step]))})
+                found.setdefault(labels, np.zeros(vector.steps))[step] += 1
+    return Matrix.of(((labels, counts, counts > 0) for labels, counts in found.items()), vector.steps)
+
+
+def go_float(value: float) -> str:
+    """As Go's ``strconv.FormatFloat(value, 'f', -1, 64)`` writes it: the shortest digits, without an exponent."""
+    if np.isnan(value):
+        return "NaN"
+    if np.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return np.format_float_positional(value, trim="-")

@@ -1,0 +1,289 @@
+"""Rewriting expressions through the syntax tree.
+
+promql-parser's nodes cannot be constructed, so every new piece is parsed from text in which each outside name or
+value is quoted, and put into place with ``transform``. Expressions never meet as strings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import promql_parser as pp
+
+from rulegen.core.durations import format_duration
+from rulegen.core.labels import METRIC_NAME, quote
+
+_FILTERS = (">", ">=", "<", "<=", "==", "!=")
+_MIRRORED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": "==", "!=": "!="}
+_SET_OPERATORS = ("and", "unless")
+# https://prometheus.io/docs/prometheus/latest/querying/operators/#binary-operator-precedence
+_PRECEDENCE = {
+    **dict.fromkeys(("or",), 1),
+    **dict.fromkeys(("and", "unless"), 2),
+    **dict.fromkeys(_FILTERS, 3),
+    **dict.fromkeys(("+", "-"), 4),
+    **dict.fromkeys(("*", "/", "%", "atan2"), 5),
+    "^": 6,
+}
+_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_MATCH_OPERATORS = (  # a tuple, since the parser's enums cannot be hashed
+    (pp.MatchOp.Equal, "="),
+    (pp.MatchOp.NotEqual, "!="),
+    (pp.MatchOp.Re, "=~"),
+    (pp.MatchOp.NotRe, "!~"),
+)
+# RE2's metacharacters. Python's re.escape also escapes "-" and space, which RE2 refuses in some positions.
+_META = re.compile(r"([\\.+*?()|\[\]{}^$])")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The comparison with a number that decides whether a rule fires: ``left op threshold``.
+
+    ``left`` is PromQL; ``index`` counts binary expressions in pre-order, to find the place again.
+    """
+
+    left: str
+    op: str
+    threshold: float
+    index: int
+
+    @property
+    def rising(self) -> bool:
+        """Whether larger values fire."""
+        return self.op in (">", ">=")
+
+    @property
+    def ordered(self) -> bool:
+        return self.op in (">", ">=", "<", "<=")
+
+
+def comparison(expr: str) -> Comparison | None:
+    """The deciding comparison of ``expr``: at the top, or leftmost below ``and`` / ``unless``. None without one.
+
+    Only a filter (no ``bool``) between something and one number counts.
+    """
+    node, index = pp.parse(expr), 0
+    while True:
+        if isinstance(node, pp.ParenExpr):
+            node = node.expr
+        elif isinstance(node, pp.BinaryExpr) and str(node.op) in _SET_OPERATORS:
+            node, index = node.lhs, index + 1
+        else:
+            break
+    if not isinstance(node, pp.BinaryExpr) or str(node.op) not in _FILTERS:
+        return None
+    if node.modifier is not None and node.modifier.return_bool:
+        return None
+    op = str(node.op)
+    left, right = _number(node.lhs), _number(node.rhs)
+    if right is not None and left is None:
+        return Comparison(node.lhs.prettify(), op, right, index)
+    if left is not None and right is None:
+        return Comparison(node.rhs.prettify(), _MIRRORED[op], left, index)
+    return None
+
+
+def with_comparison(expr: str, left: str, op: str, threshold: float) -> str:
+    """``expr`` with its deciding comparison replaced by ``left op threshold``.
+
+    Raises ValueError when ``expr`` has no such comparison.
+    """
+    found = comparison(expr)
+    if found is None:
+        raise ValueError("the expression has no comparison with a number")
+    new = fill(f"A {op} {number(threshold)}", A=left)
+    return _replace_binary(expr, found.index, new)
+
+
+def with_deciding(expr: str, wrap: Callable[[str], str]) -> str:
+    """``expr`` with ``wrap`` applied to its deciding comparison's left side, or to all of it when there is none."""
+    found = comparison(expr)
+    if found is None:
+        return fill("A", A=wrap(expr))
+    return with_comparison(expr, wrap(found.left), found.op, found.threshold)
+
+
+def fill(pattern: str, **parts: str) -> str:
+    """PromQL ``pattern`` in which the metric names ``A``, ``B``, … stand for whole expressions, filled in.
+
+    A part that is an operation comes in parentheses where the operator around it would tear it apart.
+    """
+    around: dict[str | None, int] = {}
+
+    def look(node: pp.Expr) -> None:
+        if isinstance(node, pp.BinaryExpr):
+            for side in (node.lhs, node.rhs):
+                if isinstance(side, pp.VectorSelector):
+                    around[side.name] = _PRECEDENCE[str(node.op)]
+
+    pp.walk(pp.parse(pattern), look)
+    filled = {}
+    for name, text in parts.items():
+        node = pp.parse(text)
+        if _binding(node) <= around.get(name, 0):
+            node = pp.parse(f"({node.prettify()})")
+        filled[name] = node
+
+    def place(node: pp.Expr) -> pp.Expr | None:
+        if isinstance(node, pp.VectorSelector) and node.name in filled and not node.matchers.matchers:
+            return filled[node.name]
+        return None
+
+    return pp.transform(pp.parse(pattern), place).prettify()
+
+
+def excluding(expr: str, label: str, values: Sequence[str]) -> str:
+    """``expr`` with ``label!~"a|b"`` added to each of its selectors."""
+    return _matching(expr, f"{_label(label)}!~{quote(alternatives(values))}")
+
+
+def only(expr: str, label: str, values: Sequence[str]) -> str:
+    """``expr`` with ``label=~"a|b"`` added to each of its selectors."""
+    return _matching(expr, f"{_label(label)}=~{quote(alternatives(values))}")
+
+
+def without_matchers(expr: str, labels: Iterable[str]) -> str:
+    """``expr`` with every matcher on one of ``labels`` left out of its range selectors."""
+    unwanted = set(labels)
+
+    def loosen(node: pp.Expr) -> pp.Expr | None:
+        if not isinstance(node, pp.MatrixSelector):
+            return None
+        selector = node.vector_selector
+        selector.matchers = pp.Matchers([m for m in selector.matchers.matchers if m.name not in unwanted])
+        return pp.parse(_selector(selector, window=round(node.range.total_seconds() * 1000)))
+
+    return pp.transform(pp.parse(expr), None, loosen).prettify()
+
+
+def alternatives(values: Iterable[str]) -> str:
+    """An RE2 expression that matches exactly ``values``, whatever characters they hold."""
+    return "|".join(_META.sub(r"\\\1", value) for value in values)
+
+
+def windows(expr: str) -> tuple[int, ...]:
+    """The distinct range windows in ``expr``, subqueries left out, rising, ms."""
+    found: set[int] = set()
+
+    def look(node: pp.Expr) -> None:
+        if isinstance(node, pp.MatrixSelector):
+            found.add(round(node.range.total_seconds() * 1000))
+
+    pp.walk(pp.parse(expr), look)
+    return tuple(sorted(found))
+
+
+def with_window(expr: str, old: int, new: int) -> str:
+    """``expr`` with every range window of ``old`` ms made ``new`` ms."""
+
+    def widen(node: pp.Expr) -> pp.Expr | None:
+        if isinstance(node, pp.MatrixSelector) and round(node.range.total_seconds() * 1000) == old:
+            return pp.parse(_selector(node.vector_selector, window=new))
+        return None
+
+    return pp.transform(pp.parse(expr), None, widen).prettify()
+
+
+def averaged(expr: str, window: int, step: int) -> str:
+    """The mean of ``expr`` over ``window`` ms: a range of a bare selector, else a subquery every ``step`` ms."""
+    node = pp.parse(expr)
+    while isinstance(node, pp.ParenExpr):
+        node = node.expr
+    if isinstance(node, pp.VectorSelector):
+        return pp.parse(f"avg_over_time({_selector(node, window=window)})").prettify()
+    inner = f"({node.prettify()})" if isinstance(node, (pp.BinaryExpr, pp.UnaryExpr)) else node.prettify()
+    # A subquery's operand cannot be put in by transform; it is text that the parser itself has just printed.
+    return pp.parse(f"avg_over_time({inner}[{format_duration(window)}:{format_duration(step)}])").prettify()
+
+
+def aggregated(expr: str, op: str, by: Sequence[str]) -> str:
+    """``op by (labels) (expr)``; without labels ``op (expr)``."""
+    grouping = f" by ({', '.join(_label(name) for name in by)}) " if by else ""
+    return fill(f"{op}{grouping}(A)", A=expr)
+
+
+def number(value: float) -> str:
+    """``value`` as people write it in a rule: whole numbers without a point, nothing in exponents below 1e15."""
+    if value == int(value) and abs(value) < 1e15:
+        return str(int(value))
+    text = repr(float(value))
+    return f"{value:.12f}".rstrip("0") if "e-" in text and abs(value) > 1e-9 else text
+
+
+def _replace_binary(expr: str, index: int, new: str) -> str:
+    replacement, seen = pp.parse(new), -1
+
+    def place(node: pp.Expr) -> pp.Expr | None:
+        nonlocal seen
+        if isinstance(node, pp.BinaryExpr):
+            seen += 1
+            if seen == index:
+                return replacement
+        return None
+
+    return pp.transform(pp.parse(expr), place).prettify()
+
+
+def _binding(node: pp.Expr) -> int:
+    """How tightly the outermost operator of ``node`` binds; calls, selectors and aggregations hold together anyway."""
+    if isinstance(node, pp.BinaryExpr):
+        return _PRECEDENCE[str(node.op)]
+    return 5 if isinstance(node, pp.UnaryExpr) else 7
+
+
+def _number(node: pp.Expr) -> float | None:
+    if isinstance(node, pp.ParenExpr):
+        return _number(node.expr)
+    if isinstance(node, pp.UnaryExpr):
+        inner = _number(node.expr)
+        return None if inner is None else -inner
+    return node.val if isinstance(node, pp.NumberLiteral) else None
+
+
+def _matching(expr: str, matcher: str) -> str:
+    def narrow(node: pp.Expr) -> pp.Expr | None:
+        if isinstance(node, pp.MatrixSelector):
+            return pp.parse(_selector(node.vector_selector, (matcher,), round(node.range.total_seconds() * 1000)))
+        if isinstance(node, pp.VectorSelector):
+            return pp.parse(_selector(node, (matcher,)))
+        return None
+
+    return pp.transform(pp.parse(expr), narrow).prettify()
+
+
+def _selector(node: pp.VectorSelector, extra: Sequence[str] = (), window: int | None = None) -> str:
+    """A selector's PromQL from its parts, with ``extra`` matchers and, when given, a range ``window`` in ms."""
+    if node.matchers.or_matchers:
+        raise ValueError("selectors with `or` between matchers are not rewritten")
+    matchers = [f"{m.name}{_operator(m)}{quote(m.value)}" for m in node.matchers.matchers]
+    plain = node.name is not None and re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", node.name)
+    if node.name is not None and not plain:
+        matchers.insert(0, f"{METRIC_NAME}={quote(node.name)}")
+    matchers += [text for text in extra if text not in matchers]
+    text = (node.name or "") if plain else ""
+    if matchers or not text:
+        text += "{" + ",".join(matchers) + "}"
+    if window is not None:
+        text += f"[{format_duration(window)}]"
+    if node.at is not None:
+        kind = str(node.at.type)
+        text += " @ start()" if "Start" in kind else " @ end()" if "End" in kind else ""
+        if node.at.at is not None:
+            text += f" @ {node.at.at.timestamp():.3f}"
+    if node.offset is not None and node.offset.total_seconds():
+        ms = round(node.offset.total_seconds() * 1000)
+        text += f" offset {'-' if ms < 0 else ''}{format_duration(abs(ms))}"
+    return text
+
+
+def _operator(matcher: pp.Matcher) -> str:
+    return next(text for op, text in _MATCH_OPERATORS if matcher.op == op)
+
+
+def _label(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"not a label name: {name!r}")
+    return name

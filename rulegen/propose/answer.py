@@ -1,0 +1,63 @@
+"""Reading a model's answer. Whatever it wrote, the outcome is legal filled slots or a reason, never an exception."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from rulegen.core.candidate import Choice, Proposal, Provenance, Slot
+from rulegen.propose.offer import Offer
+from rulegen.propose.refused import Refused
+
+MOST_CHARACTERS = 4_096
+
+
+def read_answer(text: str, offers: Sequence[Offer], provenance: Provenance) -> Proposal | Refused:
+    """The proposal that ``text`` makes out of ``offers``: one JSON object of the form that the grammar writes.
+
+    Spaces, and the order of keys and picks, are free; a missing, unknown or repeated key or pick is refused.
+    """
+    if len(text) > MOST_CHARACTERS:
+        return Refused(f"the answer is longer than {MOST_CHARACTERS} characters")
+    try:
+        answer = json.loads(text, object_pairs_hook=_object)
+    except (ValueError, RecursionError):
+        return Refused(f"the answer is not JSON: {_start(text)}")
+    if not isinstance(answer, dict) or set(answer) != {"template", "slots"}:
+        return Refused("the answer is not an object of template and slots")
+    name, slots = answer["template"], answer["slots"]
+    offer = next((one for one in offers if one.template.name == name), None)
+    if offer is None:
+        return Refused(f"the answer names a template that is not offered: {_start(text)}")
+    if not isinstance(slots, dict) or set(slots) != {slot.name for slot in offer.slots}:
+        return Refused(f"the answer does not fill exactly the slots of {offer.template.name}")
+    picks = []
+    for slot in offer.slots:
+        pick = _pick(slot, slots[slot.name])
+        if isinstance(pick, Refused):
+            return pick
+        picks.append(pick)
+    return Proposal(offer.template.name, offer.filled(picks), provenance)
+
+
+def _pick(slot: Slot, answer: object) -> tuple[Choice, ...] | Refused:
+    """The choices that ``answer`` names, in the order of the slot's choices."""
+    tokens = answer if slot.most > 1 else [answer]
+    if not isinstance(tokens, list) or not 1 <= len(tokens) <= slot.most:
+        return Refused(f"slot {slot.name} takes a list of 1 to {slot.most} picks")
+    pick = tuple(choice for choice in slot.choices if choice.token in tokens)
+    if len(pick) != len(tokens):
+        return Refused(f"slot {slot.name} is given a pick that it does not have, or one twice")
+    return pick
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is given twice")
+    return found
+
+
+def _start(text: str) -> str:
+    """The first words of a text that nobody vouches for, fit to print."""
+    return ascii(text if len(text) <= 60 else text[:60] + "…")

@@ -1,0 +1,236 @@
+"""The one seam to llama.cpp: a GGUF file in, text under a grammar out.
+
+llama.cpp ends the process where its sampler is led into a dead end: a grammar that does not parse, a vocabulary that
+cannot spell what the grammar wants, weights that give no numbers. Each is looked for before it gets that far.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+import numpy as np
+
+from rulegen.errors import ModelError
+
+MAGIC = b"GGUF"
+
+_TOP_K, _TOP_P, _MIN_P = 40, 0.95, 0.05  # llama.cpp's own defaults, written down so that they stay what they are
+_LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')  # of GBNF
+_STRIDE = 64  # tokens of a prompt evaluated at a time: a second or two where a model is slow
+_LOG_ERROR = 4  # ggml.h, GGML_LOG_LEVEL_ERROR
+
+Clock = Callable[[], float]
+
+
+class LanguageModel(Protocol):
+    """What a proposer needs of a model. ``sha256`` is that of the model file, in hex."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    def complete(
+        self, prompt: str, grammar: str, *, max_tokens: int, temperature: float, seed: int, deadline: float | None
+    ) -> str:
+        """What the model writes after ``prompt`` (not empty) within the language of ``grammar`` (GBNF): a whole
+        answer, or the beginning of one where ``max_tokens`` run out.
+
+        The same arguments give the same text, whatever was asked before. ``temperature`` 0 takes the likeliest token.
+        ``deadline`` is a time of the model's clock. Raises ModelError.
+        """
+        ...
+
+
+def load(path: Path, *, threads: int, context: int, now: Clock = time.monotonic) -> LanguageModel:
+    """The model in the GGUF file at ``path``, on the CPU with ``threads`` threads and room for ``context`` tokens.
+
+    Raises ModelError with one message for a file that is missing, is no GGUF, is damaged, or holds no model that
+    continues text.
+    """
+    sha256, cpp = _digest(path), _library()
+    cpp.log.clear()
+    try:
+        llama = cpp.api.Llama(str(path), n_ctx=context, n_threads=threads, n_threads_batch=threads, verbose=False)
+    except Exception as error:  # whatever a strange file sets off in there, the user gets one line
+        reason = cpp.log[0] if cpp.log else str(error)
+        raise ModelError(f"{path}: llama.cpp cannot load this model: {reason}") from None
+    if cpp.api.llama_model_has_encoder(llama.model) or not cpp.api.llama_get_memory(llama.ctx):
+        llama.close()
+        raise ModelError(f"{path}: this model does not continue text; give one that does (a causal language model)")
+    if llama.token_eos() < 0:  # under a grammar that has come to its end, nothing else may follow
+        llama.close()
+        raise ModelError(f"{path}: the model's vocabulary has no token that ends a text")
+    return GgufModel(cpp.api, llama, path, sha256, context, now)
+
+
+class GgufModel:
+    """A :class:`LanguageModel` in llama.cpp. Made by :func:`load`."""
+
+    def __init__(self, llama_cpp: ModuleType, llama: Any, path: Path, sha256: str, context: int, now: Clock) -> None:
+        self.name, self.sha256 = path.name, sha256
+        self._cpp, self._llama, self._path, self._context, self._now = llama_cpp, llama, path, context, now
+        self._vocabulary = llama_cpp.llama_model_get_vocab(llama.model)
+        self._letters = self._single_letters()
+        self._prompt: list[int] = []  # the tokens that are evaluated now, all but the last
+        self._deadline: float | None = None
+
+    def complete(
+        self, prompt: str, grammar: str, *, max_tokens: int, temperature: float, seed: int, deadline: float | None
+    ) -> str:
+        tokens: list[int] = self._llama.tokenize(prompt.encode("utf-8", "replace"), add_bos=True, special=False)
+        if len(tokens) + max_tokens > self._context:
+            raise ModelError(
+                f"{self._path}: the context of {self._context} tokens is too small for a prompt of {len(tokens)} and "
+                f"an answer of up to {max_tokens}; give it more"
+            )
+        missing = "".join(sorted(_alphabet(grammar) - self._letters))
+        if missing:
+            raise ModelError(f"{self._path}: the model's vocabulary cannot spell {missing!r}, which answers need")
+        self._deadline = deadline
+        self._read(tokens[:-1])
+        written = b"".join(self._write(tokens[-1], self._sampler(grammar, temperature, seed), max_tokens))
+        return written.decode("utf-8", "replace")
+
+    def _read(self, tokens: list[int]) -> None:
+        """Evaluates ``tokens``, or goes back to their end when they were the last prompt too.
+
+        A prompt is always evaluated alone and from its start: what it shares with another would save time, but the
+        last digits of its figures would then depend on what was asked before.
+        """
+        memory = self._cpp.llama_get_memory(self._llama.ctx)
+        if self._prompt == tokens and self._cpp.llama_memory_seq_rm(memory, 0, len(tokens), -1):
+            self._llama.n_tokens = len(tokens)
+            return
+        self._llama.reset()
+        self._prompt = []
+        self._evaluate(tokens)
+        self._prompt = tokens
+
+    def _write(self, last: int, sampler: Any, most: int) -> Iterator[bytes]:
+        """The pieces of text that follow the token ``last``. Frees the sampler."""
+        token = last
+        try:
+            for _ in range(most):
+                self._evaluate([token])
+                logits = np.ctypeslib.as_array(
+                    self._cpp.llama_get_logits_ith(self._llama.ctx, -1), (self._llama.n_vocab(),)
+                )  # [vocabulary]
+                if not (logits < np.inf).all():
+                    raise ModelError(f"{self._path}: the model's weights are damaged: it computes no numbers")
+                token = self._cpp.llama_sampler_sample(sampler, self._llama.ctx, -1)
+                if self._cpp.llama_vocab_is_eog(self._vocabulary, token):
+                    return
+                yield self._piece(token)
+        finally:
+            self._cpp.llama_sampler_free(sampler)
+
+    def _evaluate(self, tokens: list[int]) -> None:
+        """Evaluates ``tokens`` after what was evaluated before, a few at a time, with an eye on the clock."""
+        for start in range(0, len(tokens), _STRIDE):
+            if self._deadline is not None and self._now() > self._deadline:
+                raise ModelError(f"{self._path}: the model is too slow: its deadline has passed")
+            try:
+                self._llama.eval(tokens[start : start + _STRIDE])
+            except RuntimeError as error:
+                self._prompt = []
+                raise ModelError(f"{self._path}: llama.cpp cannot evaluate this model: {error}") from None
+
+    def _sampler(self, grammar: str, temperature: float, seed: int) -> Any:
+        cpp = self._cpp
+        rules = cpp.llama_sampler_init_grammar(self._vocabulary, grammar.encode(), b"root")
+        if not rules:
+            raise ModelError("llama.cpp cannot read the grammar of the answers")
+        parts = [rules]
+        if temperature > 0:
+            parts += [
+                cpp.llama_sampler_init_top_k(_TOP_K),
+                cpp.llama_sampler_init_top_p(_TOP_P, 1),
+                cpp.llama_sampler_init_min_p(_MIN_P, 1),
+                cpp.llama_sampler_init_temp(temperature),
+                cpp.llama_sampler_init_dist(seed),
+            ]
+        else:
+            parts.append(cpp.llama_sampler_init_greedy())
+        sampler = cpp.llama_sampler_chain_init(cpp.llama_sampler_chain_default_params())
+        for part in parts:
+            cpp.llama_sampler_chain_add(sampler, part)
+        return sampler
+
+    def _single_letters(self) -> frozenset[str]:
+        """The ASCII characters that the vocabulary has as tokens of their own. From these any text of them can be
+        spelled, from whatever point the grammar has come to."""
+        pieces = (self._piece(token) for token in range(self._llama.n_vocab()))
+        return frozenset(piece.decode("ascii") for piece in pieces if len(piece) == 1 and piece.isascii())
+
+    def _piece(self, token: int) -> bytes:
+        size = 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            length = self._cpp.llama_token_to_piece(self._vocabulary, token, buffer, size, 0, False)
+            if length >= 0:
+                return buffer.raw[:length]
+            size = -length  # what it would have needed
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of the file, in hex, once it is seen to be a GGUF file."""
+    try:
+        if path.is_dir():
+            raise ModelError(f"{path}: this is a directory; give the GGUF file in it")
+        if not path.is_file():
+            raise ModelError(f"{path}: there is no such file; give the path of a GGUF model")
+        with path.open("rb") as file:
+            magic = file.read(len(MAGIC))
+            if magic != MAGIC:
+                what = "is empty" if not magic else "does not start as one does"
+                raise ModelError(f"{path}: not a GGUF file: it {what}")
+            file.seek(0)
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Library:
+    """llama-cpp-python, and the last lines that it logged as errors."""
+
+    api: ModuleType
+    log: deque[str]
+
+
+@cache
+def _library() -> _Library:
+    """Imports llama-cpp-python, which takes longer than all the rest of the start, and turns its log away from the
+    terminal."""
+    try:
+        import llama_cpp
+    except Exception as error:  # a native library fails in many ways: missing, half installed, for another machine
+        raise ModelError(f"llama-cpp-python cannot be imported: {error}; install it again") from None
+    log: deque[str] = deque(maxlen=20)
+
+    @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator] # ctypes gives it no type
+    def keep(level: int, text: bytes, _: object) -> None:
+        if level == _LOG_ERROR:
+            log.append(text.decode("utf-8", "replace").strip())
+
+    # llama.cpp logs up to the end of the process, while models are freed, and would call what Python has thrown away.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(keep))
+    llama_cpp.llama_log_set(keep, None)
+    return _Library(llama_cpp, log)
+
+
+def _alphabet(grammar: str) -> set[str]:
+    """The characters that a GBNF grammar writes, of the kind that rulegen makes: all are in literals."""
+    return {char for literal in _LITERAL.findall(grammar) for char in re.sub(r"\\(.)", r"\1", literal)}

@@ -1,0 +1,72 @@
+"""Recorded alerts as a history: the series ``ALERTS`` that Prometheus would hold, and rules that read it.
+
+Where only episodes are known, longer waits and aggregation can still be judged; a lower threshold can not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from rulegen.core.alert import Episode
+from rulegen.core.labels import ALERT_NAME, EMPTY, METRIC_NAME, Labels, quote
+from rulegen.core.rule import Rule, RuleGroup
+from rulegen.core.series import STALE, Series
+from rulegen.core.spans import Span
+from rulegen.errors import UnsupportedError
+
+ALERTS, STATE = "ALERTS", "alertstate"
+GROUP = "observed"  # the name of the group of rules that no file holds
+
+
+def series(episodes: Iterable[Episode], interval: int) -> tuple[Series, ...]:
+    """``ALERTS{alertstate="firing"}`` with a sample at each multiple of ``interval`` ms that an episode covers.
+
+    An episode between two evaluations counts at the next one, so that none is lost. A staleness marker ends each.
+    """
+    spans: dict[Labels, list[Span]] = {}
+    for episode in episodes:
+        spans.setdefault(episode.labels, []).append(episode.span)
+    made = []
+    for labels in sorted(spans):
+        samples: dict[int, float] = {}
+        for span in sorted(spans[labels]):
+            first = -(-span.start // interval) * interval
+            last = max(first, span.end // interval * interval)
+            samples.update(dict.fromkeys(range(first, last + 1, interval), 1.0))
+            samples[last + 1] = STALE
+        times = np.array(sorted(samples), dtype=np.int64)
+        named = labels.updated({METRIC_NAME: ALERTS, STATE: "firing"})
+        made.append(Series(named, times, np.array([samples[t] for t in times.tolist()])))
+    return tuple(made)
+
+
+def group(names: Sequence[str], interval: int) -> RuleGroup:
+    """One rule for each alert name, which fires exactly when that alert was recorded as firing."""
+    rules = tuple(Rule(name, expression(name)) for name in sorted(names))
+    return RuleGroup(GROUP, rules, interval=interval)
+
+
+def expression(name: str) -> str:
+    return f'max without ({STATE}) (ALERTS{{{ALERT_NAME}={quote(name)},{STATE}="firing"}})'
+
+
+def stand_in(rule: Rule, original: Rule) -> Rule:
+    """``rule``, a change of ``original``, as a rule over the recorded alerts of ``original``.
+
+    Raises UnsupportedError for a change that recorded alerts can't tell the effect of.
+    """
+    if rule.expr != original.expr:
+        raise UnsupportedError("a changed expression can't be judged from recorded alerts alone")
+    if rule.hold < original.hold or rule.keep_firing_for < original.keep_firing_for:
+        raise UnsupportedError("a shorter `for` can't be judged from recorded alerts alone")
+    # A recorded alert has already waited; what is left to wait is the difference.
+    return replace(
+        rule,
+        expr=expression(original.name),
+        hold=rule.hold - original.hold,
+        keep_firing_for=rule.keep_firing_for - original.keep_firing_for,
+        labels=rule.labels if rule.labels != original.labels else EMPTY,
+    )

@@ -1,0 +1,153 @@
+"""From what was found and chosen to the report that the last stage writes down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+import numpy as np
+
+from rulegen.core.candidate import Candidate
+from rulegen.core.cluster import Cluster, Grade
+from rulegen.core.durations import DAY, format_duration
+from rulegen.core.outcome import (
+    NEVER,
+    Evidence,
+    Firings,
+    Forecast,
+    Outcome,
+    Report,
+    Suggestion,
+    Verdict,
+    joined,
+)
+from rulegen.core.rule import RuleRef
+from rulegen.core.settings import Settings
+from rulegen.core.spans import Mask
+from rulegen.desk import Desk, Selection
+from rulegen.score.gate import Standing
+from rulegen.score.luck import credible
+from rulegen.score.measure import alone, together
+from rulegen.score.parts import Parts
+
+FEW_TARGETS = 10
+
+
+def report(desk: Desk, parts: Parts, selection: Selection, ahead: Forecast) -> Report:
+    """Everything a run has to say."""
+    standing = desk.standing(parts)
+    changes = desk.outcomes_of(selection.chosen)
+    beyond = _credible_after(desk, selection.chosen, changes)
+    accepted, refused = [], []
+    for cluster in selection.clusters:
+        candidate = selection.chosen.get(cluster.ref)
+        if candidate is not None:
+            outcome = changes[cluster.ref]
+            evidence = _evidence(desk, standing, cluster, outcome, beyond[cluster.ref])
+            accepted.append(Suggestion(_id(cluster), cluster, candidate, evidence))
+        elif (best := _best_refusal(selection.verdicts[cluster.ref])) is not None:
+            why = best.reasons or ("safe alone, but others already lean on this rule as it is",)
+            none = np.zeros(len(desk.judge.targets), dtype=np.bool_)
+            tried = None if best.outcome is None else _evidence(desk, standing, cluster, best.outcome, none)
+            refused.append(Suggestion(_id(cluster), cluster, best.candidate, tried, why))
+    everything = np.ones(desk.judge.blocks, dtype=np.bool_)
+    tunings = {ref: outcome for ref, outcome in changes.items() if selection.chosen[ref].change == "tuning"}
+    return Report(
+        span=desk.history.span,
+        judged=desk.judge.judged,
+        mode="bursts" if desk.history.record is None else "incidents",
+        settings=_settings(desk.settings),
+        rules=len(desk.rules),
+        before=together(standing, {}, everything),
+        suggestions=tuple(sorted(accepted, key=_by_cut)),
+        refused=tuple(sorted(refused, key=lambda one: (-one.cluster.facts.episodes, one.id))),
+        tuning=together(standing, tunings, everything),
+        together=together(standing, changes, everything),
+        unjudged=sum(outcome.unjudged for outcome in desk.before.values()),
+        unscored=desk.unscored,
+        forecast=ahead,
+        doubts=tuple(_doubts(desk, parts)),
+        verdicts=tuple(verdict for ref in sorted(selection.verdicts) for verdict in selection.verdicts[ref]),
+        unmatched=desk.unmatched,
+    )
+
+
+def _credible_after(
+    desk: Desk, chosen: Mapping[RuleRef, Candidate], changes: Mapping[RuleRef, Outcome]
+) -> dict[RuleRef, Mask]:
+    """For each changed rule the targets that it catches beyond luck, judged among all rules as they would then be."""
+    if desk.null is None:
+        return {ref: outcome.delays(len(desk.judge.targets)) < NEVER for ref, outcome in changes.items()}
+    fired: dict[RuleRef, Firings] = dict(desk.fired)
+    for ref, candidate in chosen.items():
+        fired[ref] = joined(desk.replayer.replay(ref, candidate.rules, desk.rules[ref][1]))
+    outcomes = {**desk.before, **changes}
+    caught = {ref: outcomes[ref].delays(len(desk.judge.targets)) < NEVER for ref in fired}
+    beyond = credible(desk.judge, fired, caught, desk.null)
+    return {ref: beyond[ref] for ref in chosen}
+
+
+def _evidence(desk: Desk, standing: Standing, cluster: Cluster, outcome: Outcome, beyond: Mask) -> Evidence:
+    judge, ref = desk.judge, cluster.ref
+    names = [judge.targets[index].id for index in outcome.caught]
+    sure = [bool(beyond[index]) for index in outcome.caught]
+    everything = np.ones(judge.blocks, dtype=np.bool_)
+    return Evidence(
+        grade=cluster.grade,
+        whole=alone(standing, ref, outcome, everything),
+        parts=tuple((name, alone(standing, ref, outcome, mask)) for name, mask in standing.parts.named),
+        credible=tuple(name for name, is_sure in zip(names, sure, strict=True) if is_sure and desk.null),
+        lucky=tuple(name for name, is_sure in zip(names, sure, strict=True) if not is_sure and desk.null),
+        null=desk.null.name if desk.null else "",
+        longest=(desk.before[ref].longest, outcome.longest),
+    )
+
+
+def _best_refusal(verdicts: tuple[Verdict, ...]) -> Verdict | None:
+    """The one that came closest: scored, fewest objections, least noise left."""
+
+    def rank(verdict: Verdict) -> tuple[float, ...]:
+        if verdict.outcome is None:
+            return (1, 0, 0, 0)
+        pages, minutes = float(verdict.outcome.pages.sum()), float(verdict.outcome.minutes.sum())
+        return (0, len(verdict.reasons), pages, minutes)
+
+    return min(verdicts, key=lambda verdict: (rank(verdict), verdict.candidate.id), default=None)
+
+
+def _doubts(desk: Desk, parts: Parts) -> list[str]:
+    found = []
+    counted = int(desk.judge.counted.sum())
+    judged = sum(span.length for span in desk.judge.judged)
+    if desk.history.record is not None and counted < FEW_TARGETS:
+        found.append(
+            f"only {counted} incidents lie in the judged time: what is safe for them may not be for the next"
+        )
+    if not parts.audit.any():
+        found.append(
+            f"{format_duration(judged // 60_000 * 60_000)} of judged time is too short to keep a part for audit: "
+            f"the forecast is cross-fitted (it is audited from {format_duration(14 * DAY)} on)"
+        )
+    if any(desk.replayer.grade(ref) is Grade.ALERTS for ref in desk.rules):
+        found.append(
+            "evidence of grade alerts: only recorded alerts are known, so thresholds can't be judged; "
+            "webhooks leave out what was silenced or inhibited, and short flaps"
+        )
+    found.append("pages are counted as firings; Alertmanager's grouping and repeats are not simulated")
+    return found
+
+
+def _settings(settings: Settings) -> tuple[tuple[str, str], ...]:
+    durations = {"lead", "carry", "grace", "allowed_delay", "burst_gap", "ignore_shorter_than"}
+    values = ((one.name, getattr(settings, one.name)) for one in fields(settings))
+    return tuple((name, format_duration(value) if name in durations else str(value)) for name, value in values)
+
+
+def _id(cluster: Cluster) -> str:
+    return "s" + cluster.id.removeprefix("c")
+
+
+def _by_cut(suggestion: Suggestion) -> tuple[float, float, str]:
+    assert suggestion.evidence is not None  # what was accepted has been replayed
+    pages, minutes = suggestion.evidence.whole.pages, suggestion.evidence.whole.minutes
+    return (pages[1] - pages[0], minutes[1] - minutes[0], suggestion.id)

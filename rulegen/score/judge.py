@@ -1,0 +1,167 @@
+"""Firings measured against targets and judged time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rulegen.core.labels import Labels
+from rulegen.core.outcome import NEVER, Firings, Outcome
+from rulegen.core.rule import RuleRef
+from rulegen.core.settings import Settings
+from rulegen.core.spans import Grid, Mask, Span, inside, intersect
+from rulegen.score.targets import Target
+
+BLOCKS = 40
+
+
+class Judge:
+    """Says of any rule's firings what was noise, what was caught, and how late.
+
+    ``targets`` are incidents or bursts; with ``all_pages_are_noise`` every page counts (no record of
+    incidents was kept), else only those outside every target widened by the grace.
+    """
+
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        judged: Sequence[Span],
+        span: Span,
+        pages: Callable[[Labels], bool],
+        settings: Settings,
+        *,
+        all_pages_are_noise: bool,
+    ) -> None:
+        self.targets = tuple(targets)
+        self.judged = intersect(judged, [span])
+        self.pages = pages
+        self.settings = settings
+        self._excused = () if all_pages_are_noise else tuple(one.span.widened(settings.grace) for one in targets)
+        self.edges = _edges(self.judged)
+        self.starts = np.array([one.span.start for one in targets], dtype=np.int64)  # [targets]
+        self.ends = np.array([one.span.end for one in targets], dtype=np.int64)  # [targets]
+        self.block_of = self.blocks_at(self.starts)  # [targets]
+        # A target outside the judged time is neither protected nor counted.
+        self.counted = inside(self.starts, self.judged) | inside(self.ends, self.judged)
+        self._noisy: dict[Grid, tuple[Mask, NDArray[np.int64]]] = {}
+        self._carried: dict[tuple[Labels, RuleRef], Mask] = {}
+        self.keys = frozenset(name for one in targets if one.rule is None for name in one.labels)
+
+    @property
+    def blocks(self) -> int:
+        return len(self.edges) - 1
+
+    def weeks(self, blocks: Mask) -> float:
+        """Judged time in ``blocks`` [blocks], in weeks."""
+        spans = [Span(int(a), int(b)) for a, b, on in zip(self.edges, self.edges[1:], blocks, strict=False) if on]
+        return sum(span.length for span in intersect(self.judged, spans)) / (7 * 86_400_000)
+
+    def noise(self, firings: Firings) -> Mask:
+        """[firings] which firings page outside every target, in judged time and not while warming up."""
+        return self._paging(firings) & self._outside(firings.start) & (firings.start >= firings.warm)
+
+    def outcome(self, firings: Sequence[Firings], ref: RuleRef, warm: int) -> Outcome:
+        """What ``firings`` of the rules at ``ref`` amount to.
+
+        Noise is unjudged before ``warm``, the old rule's; firings before their own rule was warm catch nothing.
+        """
+        pages = np.zeros(self.blocks, dtype=np.int64)
+        minutes = np.zeros(self.blocks)
+        delay = np.full(len(self.targets), NEVER, dtype=np.int64)
+        fired = unjudged = longest = 0
+        keys: frozenset[str] | None = None
+        for one in firings:
+            paging = self._paging(one)
+            judged = paging & inside(one.start, self.judged) & (one.start >= warm)
+            fired += int(paging.sum())
+            unjudged += int(paging.sum() - judged.sum())
+            if not paging.any():
+                continue
+            longest = max(longest, int((one.end - one.start)[paging].max()))
+            for row in np.unique(one.series[paging]):
+                keys = frozenset(one.labels[row]) if keys is None else keys & frozenset(one.labels[row])
+            noisy = judged & self._outside(one.start)
+            pages += np.bincount(self.blocks_at(one.start[noisy]), minlength=self.blocks)
+            minutes += self._minutes(one, paging, warm)
+            np.minimum(delay, self._delay(one, paging & (one.start >= one.warm), ref), out=delay)
+        caught = np.flatnonzero(delay < NEVER)
+        return Outcome(fired, unjudged, longest, pages, minutes, caught, delay[caught], keys or frozenset())
+
+    def windows(self, firings: Firings) -> NDArray[np.int64]:
+        """[firings] how long before a target's start (ms) each firing may begin and still catch it.
+
+        Either ``lead``, or up to ``carry`` when it holds so long.
+        """
+        lasting = np.minimum(self.settings.carry, firings.end - firings.start)
+        longest: NDArray[np.int64] = np.maximum(self.settings.lead, lasting)
+        return longest
+
+    def carried(self, labels: Labels, ref: RuleRef) -> Mask:
+        """[targets] which targets an alert with these labels speaks of."""
+        key = (labels, ref)
+        if key not in self._carried:
+            self._carried[key] = np.array([one.carried_by(labels, ref) for one in self.targets], dtype=np.bool_)
+        return self._carried[key]
+
+    def paging(self, firings: Firings) -> Mask:
+        """[firings] which of them page."""
+        return self._paging(firings)
+
+    def _paging(self, firings: Firings) -> Mask:
+        rows = np.array([self.pages(labels) for labels in firings.labels], dtype=np.bool_)
+        return rows[firings.series] if len(rows) else np.zeros(len(firings), dtype=np.bool_)
+
+    def _outside(self, times: NDArray[np.int64]) -> Mask:
+        outside: Mask = inside(times, self.judged) & ~inside(times, self._excused)
+        return outside
+
+    def blocks_at(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
+        """[n] the block in which each of ``times`` [n] lies; what lies beyond counts to the first or the last."""
+        at = np.searchsorted(self.edges, times, side="right") - 1
+        return np.clip(at, 0, self.blocks - 1).astype(np.int64)
+
+    def _minutes(self, firings: Firings, paging: Mask, warm: int) -> NDArray[np.float64]:
+        """[blocks] paging minutes outside every target: evaluations at which an alert fires, times the interval."""
+        grid = firings.grid
+        if grid not in self._noisy:
+            times = grid.times()
+            self._noisy[grid] = (self._outside(times), self.blocks_at(times))
+        outside, block = self._noisy[grid]
+        change = np.zeros(len(grid) + 1)
+        first = (np.maximum(firings.start[paging], warm) - grid.start + grid.step - 1) // grid.step
+        last = (firings.end[paging] - grid.start) // grid.step
+        some = first <= last
+        np.add.at(change, first[some], 1)
+        np.add.at(change, last[some] + 1, -1)
+        firing = np.cumsum(change[:-1])  # [steps] how many alerts fire
+        evaluations = np.bincount(block, weights=firing * outside, minlength=self.blocks)
+        return np.asarray(evaluations * (grid.step / 60_000), dtype=np.float64)
+
+    def _delay(self, firings: Firings, able: Mask, ref: RuleRef) -> NDArray[np.int64]:
+        """[targets] ms from each target's start to the first of the ``able`` firings that catches it."""
+        delay = np.full(len(self.targets), NEVER, dtype=np.int64)
+        before = self.windows(firings)
+        for row in np.unique(firings.series[able]):
+            mine = able & (firings.series == row)
+            aims = np.flatnonzero(self.carried(firings.labels[row], ref))
+            if not len(aims):
+                continue
+            start = firings.start[mine][:, None]  # [firings, 1]
+            catches = (start >= self.starts[aims] - before[mine][:, None]) & (start <= self.ends[aims])
+            late = np.where(catches, np.maximum(0, start - self.starts[aims]), NEVER).min(axis=0)  # [aims]
+            delay[aims] = np.minimum(delay[aims], late)
+        return delay
+
+
+def _edges(judged: Sequence[Span]) -> NDArray[np.int64]:
+    """[blocks + 1] times that cut the judged time into blocks of about equal length."""
+    if not judged:
+        return np.array([0, 1], dtype=np.int64)
+    lengths = np.cumsum([0, *(span.length for span in judged)])
+    wanted = np.linspace(0, lengths[-1], BLOCKS + 1)
+    at = np.clip(np.searchsorted(lengths, wanted, side="right") - 1, 0, len(judged) - 1)
+    starts = np.array([span.start for span in judged], dtype=np.int64)
+    edges: NDArray[np.int64] = np.unique(starts[at] + (wanted - lengths[at]).astype(np.int64))
+    return edges if len(edges) > 1 else np.array([edges[0], edges[0] + 1], dtype=np.int64)

@@ -1,0 +1,60 @@
+"""Which part of the history may choose, which may veto, and which may only bear witness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rulegen.core.durations import DAY
+from rulegen.core.spans import Mask
+from rulegen.score.judge import Judge
+
+ENOUGH_TIME = 14 * DAY
+ENOUGH_TARGETS = 3  # in every part
+FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Masks [blocks]. Slots are chosen on ``fit``; the gate sees ``fit`` and ``gate``; ``audit`` is scored once.
+
+    In a history too short for three parts ``fit`` and ``gate`` are all of it and ``audit`` is nothing.
+    """
+
+    fit: Mask
+    gate: Mask
+    audit: Mask
+
+    @property
+    def known(self) -> Mask:
+        """What the gate sees."""
+        return self.fit | self.gate
+
+    @property
+    def named(self) -> tuple[tuple[str, Mask], ...]:
+        """The parts that exist."""
+        if not self.audit.any():
+            return (("all", self.fit),)
+        return ("fit", self.fit), ("gate", self.gate), ("audit", self.audit)
+
+
+def split(judge: Judge) -> Parts:
+    """First half, next quarter, last quarter of the judged time; or all as one where that is too little."""
+    at = np.arange(judge.blocks)
+    fit, audit = at < judge.blocks // 2, at >= judge.blocks * 3 // 4
+    parts = Parts(fit, ~fit & ~audit, audit)
+    long_enough = sum(span.length for span in judge.judged) >= ENOUGH_TIME
+    supported = all((judge.counted & mask[judge.block_of]).sum() >= ENOUGH_TARGETS for _, mask in parts.named)
+    return parts if long_enough and supported else known_only(np.ones(judge.blocks, dtype=np.bool_))
+
+
+def known_only(blocks: Mask) -> Parts:
+    """Parts for choosing and gating on ``blocks`` alone."""
+    return Parts(blocks, blocks, np.zeros(len(blocks), dtype=np.bool_))
+
+
+def folds(judge: Judge) -> tuple[Mask, ...]:
+    """Contiguous fifths of the judged time, as masks [blocks] of what is left out."""
+    fold = np.arange(judge.blocks) * FOLDS // judge.blocks
+    return tuple(fold == k for k in range(FOLDS) if (fold == k).any())

@@ -1,0 +1,1 @@
+"""Worlds to learn from: generated histories whose noise, incidents and right answers are known."""
