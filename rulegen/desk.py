@@ -103,7 +103,8 @@ class Desk:
         )
 
     def standing(self, parts: Parts) -> Standing:
-        return Standing(self.judge, parts, self.before, self.credible)
+        rules = {ref: rule for ref, (rule, _) in self.rules.items()}
+        return Standing(self.judge, parts, rules, self.before, self.credible)
 
     def select(self, parts: Parts) -> Selection:
         """Clusters the noise of the fit part, tries proposals for each, and chooses among what passes the gate."""

@@ -68,4 +68,6 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.message}" if self.line else f"{self.path}: {self.message}"
+        text = f"{self.path}:{self.line}: {self.message}" if self.line else f"{self.path}: {self.message}"
+        # Messages quote the input, which is untrusted: no terminal escapes, no faked lines.
+        return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

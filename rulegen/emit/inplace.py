@@ -133,18 +133,22 @@ class _Rewriting:
 
     def _expression(self, key: KeySpan, new: str) -> str:
         """``new`` as the value of ``key``: in the layout of what stands there if possible, else in its style."""
-        raw = self._raw(key)
-        laid = merged(self.old.expr, self.old.expr, new) or new
-        if key.style == "quoted" and raw[0] in "'\"":
-            return scalar.like(laid, raw, self.flow)
+        raw, old, flow = self._raw(key), self.old.expr, self.flow
         header = _HEADER.match(raw)
         if header or key.style == "plain":
-            inside = merged(raw[header.end() :] if header else raw, self.old.expr, new)
-            if inside is not None and (header or scalar.is_plain(" ".join(inside.split()), self.flow)):
+            inside = merged(raw[header.end() :] if header else raw, old, new)
+            if inside is not None and (header or scalar.is_plain(" ".join(inside.split()), flow)):
                 return (header[0] if header else "") + inside
+        laid = merged(old, old, new) or new
+        quoted = key.style == "quoted" and raw[0] in "'\""  # a tag may stand before the quotes
+        if quoted and "\n" in old:
+            return scalar.like(laid, raw, flow)
         behind = self.source.text[key.value_end : line_end(self.source.text, key.value_end - 1)].strip()
-        block = None
-        if not self.flow and not behind and ("\n" in laid or header):
+        if ("\n" in laid or header) and not (flow or behind):
             first = header[0].rstrip() if header else "|-"
             block = scalar.literal(laid, self.place.indent + 2, self.source.newline, first)
-        return block or scalar.scalar(" ".join(new.split()) if "\n" in new else new, self.flow)
+            if block is not None:
+                return block
+        flat = " ".join(laid.split())
+        laid = flat if same(flat, new) else laid  # not the same: a comment or a string with spaces in a row
+        return scalar.like(laid, raw, flow) if quoted else scalar.scalar(laid, flow)

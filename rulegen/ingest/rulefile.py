@@ -28,7 +28,7 @@ _RESOURCE = "PrometheusRule"
 _RESOURCE_API = "monitoring.coreos.com/"
 # What often lies beside rules and is none: promtool's unit tests and the specifications of sloth.
 _NOT_RULES = ("rule_files", "tests", "slos")
-_FILE_FIELDS = ("groups", "namespace")  # namespace is mimirtool's
+_FILE_FIELDS = ("groups", "namespace")  # namespace is mimirtool's, which reads every document of a file
 
 
 def read_rules(
@@ -38,8 +38,8 @@ def read_rules(
     hidden.
 
     Returns the rules, the text of each file that holds some (with the same ``RuleRef``s) and the problems. A group
-    without an interval has ``default_interval_ms``. Where two PrometheusRule resources of one file name a group
-    alike, the later one is called ``name (namespace/resource)``.
+    without an interval has ``default_interval_ms``. Where two PrometheusRule resources (or mimirtool namespaces) of
+    one file name a group alike, the later one is called ``name (namespace/resource)``.
 
     Raises InputError, with every error, when a file named in ``paths`` cannot be used or no rule is found at all.
     """
@@ -138,10 +138,11 @@ class _File:
                 line = self.text.count("\n", 0, template.end()) + 1
                 message = "a template ({{ … }} outside of a string); render it first (helm template), give the result"
             raise self._unusable(line, message) from None
-        for document in documents:
-            self._document(document)
+        for number, document in enumerate(documents):
+            if not (isinstance(document, ScalarNode) and document.null):
+                self._document(document, first=number == 0)
 
-    def _document(self, node: Node) -> None:
+    def _document(self, node: Node, first: bool) -> None:
         if not isinstance(node, MappingNode):
             raise self._unusable(node.line, f"not a rule file: {node.kind} where groups: is expected")
         if node.get("kind") is not None:
@@ -149,12 +150,14 @@ class _File:
         elif node.get("groups") is None:
             self._without_groups(node)
         else:
+            if not first and node.get("namespace") is None:
+                self._problem(node.line, "Prometheus reads only the first document of a rule file; split this file")
             if any(key.text == "groups" for key in node.repeated()):
                 raise self._unusable(node.line, '"groups" is given twice')
             for key, _ in node.fields().values():
                 if key.text not in _FILE_FIELDS:
                     self._problem(key.line, f'unknown field "{key.text}" (a rule file has groups)')
-            self._groups(node.get("groups"), node.line, "")
+            self._groups(node.get("groups"), node.line, _text(node.get("namespace")))
 
     def _without_groups(self, node: MappingNode) -> None:
         names = tuple(node.fields())

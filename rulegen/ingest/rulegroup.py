@@ -82,8 +82,8 @@ class GroupReader:
         hold, keep = fields.duration("for"), fields.duration("keep_firing_for")
         labels, annotations = fields.labels("labels"), fields.labels("annotations")
         if record and not alert:
-            for name in ("for", "keep_firing_for", "annotations"):
-                if fields.get(name) is not None:
+            for name, value in (("for", hold), ("keep_firing_for", keep), ("annotations", annotations)):
+                if value:
                     fields.wrong(name, f"a recording rule has no {name}")
             if not is_metric_name(record):
                 fields.wrong("record", f"record is not a metric name: {record!r}")

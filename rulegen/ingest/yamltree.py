@@ -94,7 +94,7 @@ class MappingNode(Node):
 
 
 def parse_documents(text: str) -> tuple[Node, ...]:
-    """The documents of ``text`` that hold something, as trees.
+    """The documents of ``text`` as trees; one that holds nothing is a null scalar.
 
     Raises YamlError for text that is no YAML, for aliases that nest or repeat without bound, for keys that are not
     single values, and for nesting deeper than 100.
@@ -164,9 +164,7 @@ class _Composer:
         for event in self.events:
             if isinstance(event, DocumentStartEvent):
                 self.anchors.clear()
-                node = self._node(next(self.events), 0)
-                if not (isinstance(node, ScalarNode) and node.null):
-                    yield node
+                yield self._node(next(self.events), 0)
             elif isinstance(event, StreamEndEvent):
                 return
 

@@ -23,7 +23,7 @@ from rulegen.promql.binary import scalars, vector_scalar, vectors
 from rulegen.promql.calls import Arguments, Value, call, supported, unwrapped
 from rulegen.promql.matrix import MAX_CELLS, Matrix, Scalar
 from rulegen.promql.memo import Memo
-from rulegen.promql.needs import Selector, bare, ms, pinned, select
+from rulegen.promql.needs import Selector, bare, children, ms, pinned, select
 from rulegen.promql.parse import parse
 from rulegen.promql.window import Range, Semantics, cut
 
@@ -243,6 +243,14 @@ def _as_printed(tree: Expr) -> Expr:
     """A tree read again from its own text. ValueError when that would mean something else, as a tree can after
     ``transform`` that lacks brackets: what is judged here must be what is written into rule files."""
     read = parse(tree.prettify())
-    if repr(read) != repr(tree):
+    if not _same_shape(read, tree):
         raise ValueError(f"the tree does not mean what it prints: {tree.prettify()}")
     return read
+
+
+def _same_shape(left: Expr, right: Expr) -> bool:
+    """Of two trees that print alike: whether they are alike."""
+    below = children(left), children(right)
+    if type(left) is not type(right) or len(below[0]) != len(below[1]):
+        return False
+    return all(map(_same_shape, *below)) if below[0] else left.prettify() == right.prettify()

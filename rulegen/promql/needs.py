@@ -154,7 +154,7 @@ def _collect(node: Expr, reach: _Reach, lookback_ms: int) -> Iterator[Selector]:
         yield _read(node.vector_selector, reach.through(node.vector_selector, ms(node.range)))
     else:
         inner = reach.through(node, ms(node.range)) if isinstance(node, ast.SubqueryExpr) else reach
-        for child in _children(node):
+        for child in children(node):
             yield from _collect(child, inner, lookback_ms)
 
 
@@ -162,7 +162,8 @@ def _read(node: ast.VectorSelector, reach: _Reach) -> Selector:
     return replace(bare(node), before_ms=max(0, -reach.oldest), after_ms=max(0, reach.newest), fixed=reach.fixed)
 
 
-def _children(node: Expr) -> tuple[Expr, ...]:
+def children(node: Expr) -> tuple[Expr, ...]:
+    """The expressions right below ``node`` in reading order; a matrix selector counts as one piece."""
     if isinstance(node, ast.BinaryExpr):
         return node.lhs, node.rhs
     if isinstance(node, ast.AggregateExpr):

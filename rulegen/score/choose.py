@@ -8,14 +8,17 @@ rules at a time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rulegen.core.candidate import Candidate
+from rulegen.core.durations import MINUTE
 from rulegen.core.outcome import Outcome, Verdict
-from rulegen.core.rule import RuleRef
+from rulegen.core.rule import Rule, RuleRef
+from rulegen.promql.rewrite import comparison
 from rulegen.score.gate import Standing
 
 EFFORT = 0.01  # a step of complexity must cut at least this share of the rule's own noise
@@ -23,6 +26,7 @@ EFFORT = 0.01  # a step of complexity must cut at least this share of the rule's
 # A page that becomes a ticket is no small change at all: it has to be much quieter than any tuning.
 COMPLEXITY = {"hold": 1, "retune": 2, "carve_out": 3, "smooth": 3, "collapse": 3, "demote": 20}
 MOST_COMPLEX = 4
+EXTENT = 3.0  # for each doubling of the wait (from a minute on) or of the threshold: far-reaching changes overfit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,15 +66,26 @@ def _options(standing: Standing, ref: RuleRef, passed: Sequence[Verdict]) -> lis
     def cost(outcome: Outcome) -> float:
         return float(outcome.pages[fit].sum() / total_pages + outcome.minutes[fit].sum() / total_minutes)
 
-    today = standing.before[ref]
+    today, old = standing.before[ref], standing.rules[ref]
     whole = cost(today)
     found = [Option(None, whole, frozenset(standing.timely[ref].tolist()))]
     for verdict in passed:
         if verdict.outcome is not None:
-            effort = EFFORT * COMPLEXITY.get(verdict.candidate.proposal.template, MOST_COMPLEX) * whole
+            effort = EFFORT * _effort(old, verdict.candidate) * whole
             covers = frozenset(standing.leaning(ref, verdict.outcome).tolist())
             found.append(Option(verdict.candidate, cost(verdict.outcome) + effort, covers))
     return found
+
+
+def _effort(old: Rule, candidate: Candidate) -> float:
+    """How far a change goes: the kind of change, and how many times it doubles the wait and the threshold."""
+    effort: float = COMPLEXITY.get(candidate.proposal.template, MOST_COMPLEX)
+    limits = [found.threshold for rule in (old, *candidate.rules) if (found := comparison(rule.expr)) is not None]
+    waits = [rule.hold for rule in (old, *candidate.rules)]
+    effort += EXTENT * sum(math.log2(1 + max(0, wait - waits[0]) / MINUTE) for wait in waits[1:2])
+    if len(limits) == 2 and limits[0] * limits[1] > 0:
+        effort += EXTENT * abs(math.log2(limits[1] / limits[0]))
+    return effort
 
 
 def _frontier(options: Sequence[Option]) -> list[Option]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rulegen.core.candidate import Candidate
 from rulegen.core.durations import HOUR, format_duration
 from rulegen.core.outcome import NEVER, Outcome
-from rulegen.core.rule import RuleRef
+from rulegen.core.rule import Rule, RuleRef
 from rulegen.core.spans import Mask
 from rulegen.score.judge import Judge
 from rulegen.score.parts import Parts
@@ -30,6 +30,7 @@ class Standing:
 
     judge: Judge
     parts: Parts
+    rules: Mapping[RuleRef, Rule]
     before: Mapping[RuleRef, Outcome]
     credible: Mapping[RuleRef, Mask]
     best: NDArray[np.int64] = field(init=False)

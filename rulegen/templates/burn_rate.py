@@ -96,7 +96,7 @@ def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
 def _burning(tier: Tier, recorded: dict[int, Rule], budget: float) -> str:
     limit = number(round(tier.factor * budget, 9))
     long, short = recorded[tier.long].name, recorded[tier.short].name
-    return fill(f"(A > {limit}) and (B > {limit})", A=long, B=short)
+    return fill(f"A > {limit} and B > {limit}", A=long, B=short)
 
 
 TEMPLATE = Template(

@@ -68,8 +68,10 @@ def word(filled: Slots, name: str) -> str:
 
 
 def picks(filled: Slots, name: str) -> tuple[str, ...]:
-    """A filled slot that holds several picks. Raises ValueError when it holds something else."""
+    """A filled slot that holds one pick or several. Raises ValueError when it holds something else."""
     value = filled[name]
+    if isinstance(value, str):
+        return (value,)  # the slot takes one pick only
     if not isinstance(value, tuple):
         raise ValueError(f"slot {name} wants several picks, not {value!r}")
     return value

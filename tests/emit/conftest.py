@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +98,16 @@ def verdict(one: Suggestion, keys: Sequence[str] = ("alertname", "job", "severit
 
 
 @pytest.fixture
+def make_suggestion() -> MakeSuggestion:
+    return suggestion
+
+
+@pytest.fixture
+def make_report() -> MakeReport:
+    return report
+
+
+@pytest.fixture
 def two_rules(tmp_path: Path) -> Path:
     """A rule file with a retunable and a demotable rule."""
     path = tmp_path / "in" / "api.yml"
@@ -123,11 +132,3 @@ def two_rules(tmp_path: Path) -> Path:
         "      severity: page\n"
     )
     return path
-
-
-def retuned(rule: Rule) -> Rule:
-    return replace(rule, expr='latency_seconds{job="api"} > 95', hold=5 * MINUTE)
-
-
-def demoted(rule: Rule) -> Rule:
-    return replace(rule, labels=rule.labels.updated({"severity": "ticket"}))

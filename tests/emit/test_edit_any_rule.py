@@ -85,14 +85,14 @@ KEYS = {
     wrapped: ("expr",),
     gated: ("expr",),
 }
-# Surrogates cannot stand in a file, and Prometheus refuses a NUL and other control characters in no label value.
+# Surrogates cannot stand in a file; everything else may stand in a label value.
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 
 
 def reread(text: str, folder: Path) -> tuple[Rule, ...]:
     path = folder / "rules.yml"
     path.write_bytes(text.encode())
-    rules, _, problems = read_rules([str(path)])
+    rules, _, _ = read_rules([str(path)])
     return tuple(rule for _, _, rule in rules)
 
 
@@ -111,8 +111,6 @@ def test_only_the_touched_keys_change(
     new = change(rule, text)
     result = edited(source, [Edit(ref, rule, (new,), NOTE)])
     assert not result.refused
-    (changed,) = result.changed
-
     # Every line that went belongs to a touched key, every line that came to one too, or is the note.
     place = source.rule(ref)
     assert place is not None
@@ -127,43 +125,30 @@ def test_only_the_touched_keys_change(
     gone = [line for tag, i, j, _, _ in opcodes if tag != "equal" for line in old[i:j]]
     assert all(any(line.startswith(each.rstrip()) for each in touched) for line in gone)
     came = [line for tag, _, _, i, j in opcodes if tag != "equal" for line in now[i:j]]
-    start = source.text.count("\n", 0, source.text.index(changed.before)) if changed.before in source.text else 0
-    assert came
-    assert start >= 0
     assert sum(line.strip() == f"# {NOTE}" for line in came) == 1
 
     expected = [new if other == ref else each for rules, one in files() if one is source for other, _, each in rules]
     assert_same_rules(reread(result.text, tmp_path), expected)
 
 
-def as_promtool_reads(text: str) -> str:
-    """A PrometheusRule resource's groups alone; other files as they are."""
-    document = YAML(typ="safe", pure=True).load(text)
-    if "spec" not in document:
-        return text
-    path = YAML(typ="safe", pure=True)
-    from io import StringIO
-
-    out = StringIO()
-    path.dump(document["spec"], out)
-    return out.getvalue()
-
-
-def failing(texts: Sequence[str], folder: Path) -> set[int]:
-    """Which of ``texts`` promtool finds a fault with."""
-    folder.mkdir()
-    for index, text in enumerate(texts):
-        (folder / f"{index}.yml").write_bytes(as_promtool_reads(text).encode())
-    found = set()
-    for index in range(len(texts)):
-        command = ["promtool", "check", "rules", str(folder / f"{index}.yml")]
-        if subprocess.run(command, capture_output=True, timeout=60).returncode:
-            found.add(index)
-    return found
+def faulty(text: str, path: Path) -> bool:
+    """Whether promtool finds a fault or a lint in a rule file, or in a document of a PrometheusRule file."""
+    yaml = YAML(typ="safe", pure=True)
+    documents = [document for document in yaml.load_all(text) if document]
+    for document in documents:
+        if "spec" in document:
+            with path.open("w", encoding="utf-8") as file:
+                YAML(typ="safe", pure=True).dump(document["spec"], file)
+        else:
+            path.write_bytes(text.encode())
+        done = subprocess.run(["promtool", "check", "rules", str(path)], capture_output=True, text=True, timeout=60)
+        if done.returncode or "FAILED" in done.stdout + done.stderr:
+            return True
+    return False
 
 
 def test_promtool_takes_every_edited_file(tmp_path: Path) -> None:
-    texts = []
+    known = 0
     for rules, source in files():
         edits = [
             Edit(ref, rule, (CHANGES[index % len(CHANGES)](rule, 'it\'s "x": #{\n'),), NOTE)
@@ -174,7 +159,7 @@ def test_promtool_takes_every_edited_file(tmp_path: Path) -> None:
         assert not result.refused
         made = {one.edit.ref: one.edit.rules[0] for one in result.changed}
         assert_same_rules(reread(result.text, tmp_path), [made.get(ref, rule) for ref, _, rule in rules])
-        texts.append(result.text)
-    before = failing([source.text for _, source in files()], tmp_path / "before")
-    assert len(before) < len(texts) / 4
-    assert failing(texts, tmp_path / "after") <= before
+        if edits and faulty(result.text, tmp_path / "after.yml"):
+            assert faulty(source.text, tmp_path / "before.yml"), source.path
+            known += 1
+    assert known < len(files()) / 10

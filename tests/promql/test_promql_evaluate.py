@@ -196,7 +196,8 @@ def test_a_tree_that_prints_as_something_else_is_refused() -> None:
     )
     with pytest.raises(ValueError, match="does not mean what it prints: a \\+ b \\* 2"):
         evaluator().evaluate(twisted, Grid(0, 0, 1))
-    assert shown(evaluator(series("a", [3.0])).evaluate(parse("(a) * 2"), Grid(0, 0, 1))) == {EMPTY: [6.0]}
+    for same in ("(a) * 2", 'a{y="",x=""} * 2', "-a ^ 1 + 9", "a / 1 / 1 * 2", "sum(a) - -3"):
+        assert shown(evaluator(series("a", [3.0])).evaluate(parse(same), Grid(0, 0, 1))) == {EMPTY: [6.0]}
 
 
 def test_rows_of_a_range_are_sorted_by_labels() -> None:

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import io
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from rulegen.core.outcome import Report
+from rulegen.emit.output import Output, output
+from rulegen.emit.terminal import show
+from rulegen.errors import Problem
+from rulegen.ingest.rulefile import read_rules
+
+Made = tuple[Report, Output]
+
+
+@pytest.fixture
+def made(two_rules: Path, make_suggestion, make_report) -> Made:  # type: ignore[no-untyped-def]
+    rules, sources, _ = read_rules([str(two_rules)])
+    (ref, _, slow), (other, _, full) = rules
+    retuned = replace(slow, expr='latency_seconds{job="api"} > 95', hold=300_000)
+    demoted = replace(full, labels=full.labels.updated({"severity": "ticket"}))
+    report = make_report(
+        [
+            make_suggestion(ref, slow, retuned, id="s-1"),
+            make_suggestion(other, full, demoted, id="s-2", template="demote", demotion=True),
+        ],
+        [make_suggestion(other, full, demoted, id="s-3", template="smooth", reasons=["loses i-7 and i-9"])],
+    )
+    return report, output(report, sources, [str(two_rules)])
+
+
+def shown(made: Made, width: int = 80, limit: int = 10, **options: object) -> str:
+    file = io.StringIO()
+    show(*made, Console(file=file, width=width, **options), limit)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def test_the_table_says_it_in_ten_seconds(made: Made) -> None:
+    text = shown(made)
+    table = text.split("grade of the evidence")[0].splitlines()
+    assert "2023-11-14T22:13:20Z to 2023-11-28T22:13:20Z, 132 rules, 12 incidents caught" in table
+    assert "noise before: 500 pages a week, 5000 paging minutes in all" in table
+    header = next(line for line in table if line.startswith("rule"))
+    assert header.split() == ["rule", "pattern", "change", "pages/week", "minutes", "kept", "delay"]
+    row = next(line for line in table if line.startswith("HighLatency"))
+    assert " ".join(row.split()) == "HighLatency flapping for 0s → 5m 406 → 15.5 4012 → 202 12/12 ≤ 1m"
+    assert any(line.split()[:4] == ["tuning", "alone", "1", "−78%"] for line in table)
+    assert any(line.split()[:4] == ["and", "demotions", "+1", "−88%"] for line in table)
+    assert max(map(len, table)) <= 80
+    assert "pages cut by 63% (51% to 72%)" in text
+
+
+def test_each_suggestion_is_a_diff_that_patch_takes(made: Made, two_rules: Path, tmp_path: Path) -> None:
+    text = shown(made)
+    assert "HighLatency: for 0s → 5m, > 80 → > 95 (retune s-1)" in text
+    assert "flapping: 62% of its noise starts again within 10m of the last end" in text
+    assert "doubt: its texts mention pod" in text
+    start = text.index("--- ")
+    patch = text[start : text.index("\n\nDiskFull")] + "\n"
+    done = subprocess.run(
+        ["git", "apply", "--unsafe-paths", "-p0", "--directory=/", "-"],
+        input=patch,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "> 95\n    for: 5m\n" in two_rules.read_text()
+    assert "severity: page\n" in two_rules.read_text()
+
+
+def test_refusals_unscored_and_doubts_are_said(made: Made) -> None:
+    text = shown(made)
+    assert "Refused, the best of each cluster (1):" in text
+    assert "  DiskFull, smooth (severity page → ticket): loses i-7 and i-9" in text
+    assert "4 firings unjudged" in text
+    assert "1 rule could not be replayed:\n  BrokenRule: unsupported: holt_winters" in text
+    assert "doubt: 12 incidents are few" in text
+
+
+def test_colour_only_on_a_terminal_that_wants_it(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    assert "\x1b[" not in shown(made)
+    assert "\x1b[32m" in shown(made, force_terminal=True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[3" not in shown(made, force_terminal=True)
+
+
+def test_text_from_strangers_is_neither_markup_nor_control(made: Made) -> None:
+    report, out = made
+    evil = "[bold red]x[/]\x1b]0;pwned\x07\r\n\u202e"
+    first = report.suggestions[0]
+    cluster = replace(first.cluster, rule=replace(first.cluster.rule, name=evil, expr=f"x # {evil}"))
+    hostile = replace(
+        report,
+        suggestions=(replace(first, cluster=cluster), *report.suggestions[1:]),
+        refused=(replace(report.refused[0], reasons=(evil,)),),
+        unscored=((evil, evil),),
+        doubts=(evil,),
+    )
+    text = shown((hostile, replace(out, changed=())), width=200)
+    assert text.replace("\n", "").isprintable()
+    assert text.count("[bold red]x[/]") >= 5
+
+
+def test_a_long_list_is_cut(made: Made) -> None:
+    report, out = made
+    many = replace(report, suggestions=report.suggestions * 9, refused=report.refused * 9)
+    text = shown((many, out), limit=3)
+    assert "… 15 more" in text
+    assert "… and 15 more in suggestions.json" in text
+    assert "… and 6 more in suggestions.json" in text
+    assert text.count("(retune s-1)") == 2
+
+
+def test_nothing_accepted(made: Made) -> None:
+    report, out = made
+    text = shown((replace(report, suggestions=(), forecast=None), out))
+    assert "No suggestion passed the gate: every rule stays as it is." in text
+    assert "Refused" in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_any_width(made: Made, width: int) -> None:
+    report, out = made
+    assert "Forecast: none" in shown((replace(report, forecast=None), out), width=width)
+
+
+def test_what_was_not_written_is_said(made: Made) -> None:
+    report, out = made
+    broken = replace(out, changed=out.changed[1:], problems=(("s-1", Problem("r.yml", 3, "not edited: why")),))
+    text = shown((report, broken))
+    assert "not written: r.yml:3: not edited: why" in text
+    assert "1 suggestion accepted but not written; see above." in text

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rulegen.core.cluster import Pattern
+from rulegen.core.labels import Labels
+from rulegen.core.outcome import Measure
+from rulegen.core.rule import Rule, RuleRef
+from rulegen.emit import words
+
+OLD = Rule("A", 'x{job="a"} > 80', hold=0, labels=Labels({"severity": "page", "team": "t"}))
+LONG = 'sum by (job, instance) (rate(http_requests_total{job="api",code=~"5.."}[5m])) > 10'
+
+
+@pytest.mark.parametrize(
+    ("new", "wanted"),
+    [
+        (replace(OLD, hold=300_000), "for 0s → 5m"),
+        (replace(OLD, keep_firing_for=60_000), "keep_firing_for 0s → 1m"),
+        (replace(OLD, expr='x{job="a"} > 95'), "> 80 → > 95"),
+        (replace(OLD, expr='x{job="a"} >= 80'), "> → >="),
+        (replace(OLD, labels=Labels({"severity": "ticket", "team": "t"})), "severity page → ticket"),
+        (replace(OLD, labels=Labels({"severity": "page", "zone": "z"})), "− team t, + zone z"),
+        (replace(OLD, expr='avg_over_time(x{job="a"}[5m]) > 80'), 'x{job="a"} → avg_over_time(x{job="a"}[5m])'),
+        (replace(OLD, expr='x{host!="b",job="a"} > 80'), '+ host!="b",'),
+        (replace(OLD, expr='x{ job="a" } > 80.0'), "expression laid out anew"),
+        (replace(OLD, name="B", annotations=Labels({"a": "b"})), "name A → B, annotations"),
+        (OLD, "no change"),
+        (replace(OLD, kind="record", labels=Labels()), "1 rule → 1 recording rule"),
+    ],
+)
+def test_a_change_in_words(new: Rule, wanted: str) -> None:
+    assert words.change(OLD, (new,)) == wanted
+
+
+def test_a_long_expression_is_shortened() -> None:
+    old = replace(OLD, expr=LONG)
+    new = replace(OLD, expr="max by (zone) (" + LONG.replace("> 10", "") + ") > 10")
+    found = words.change(old, (new,))
+    assert "…" in found
+    assert len(found) < 100
+    other = replace(OLD, expr=f"({LONG}) and on (job) (y > 3) unless on (instance) (something_else_{'x' * 90} > 0)")
+    assert words.change(old, (other,)) == "expression rewritten"
+
+
+def test_several_rules_are_counted() -> None:
+    record = Rule("a:b", "sum(x)", "record")
+    assert words.change(OLD, (record, record, OLD)) == "1 rule → 2 recording rules + 1 alert"
+
+
+def test_figures() -> None:
+    measure = Measure(2.0, (5, 1), (2.5, 0.0), (12, 13), lost=("i-1",), gained=("i-2", "i-3"))
+    assert words.kept(measure) == "11/12"
+    assert words.delay(measure) == "none"
+    assert words.number(2.5) == "2.5"
+    assert words.number(812.6) == "813"
+    assert words.share(float("nan")) == "–"
+
+
+def test_the_note_is_one_safe_line(make_suggestion) -> None:  # type: ignore[no-untyped-def]
+    one = make_suggestion(RuleRef("r.yml", "g", 0), OLD, OLD, id="s-1\n- alert: X\x1b[31m\u202e")
+    note = words.note(one, "incidents")
+    assert note.isprintable()
+    assert note == (
+        "rulegen: s-1 - alert: X?[31m? retune: pages 812 → 31, minutes 4012 → 202, incidents 12/12 kept, "
+        "added delay ≤ 1m (grade metrics)"
+    )
+
+
+def test_every_pattern_has_a_reason(make_suggestion) -> None:  # type: ignore[no-untyped-def]
+    found = [words.why(make_suggestion(RuleRef("r", "g", 0), OLD, OLD, pattern=one).cluster) for one in Pattern]
+    assert len(set(found)) == len(Pattern)
+    assert all(text and not text.endswith(".") for text in found)
