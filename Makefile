@@ -28,7 +28,8 @@ eval: .venv/developing
 .venv/llama: .venv/bin/python
 	@echo "Installing llama-cpp-python: where no wheel is cached it compiles for about five minutes, and says so below."
 	@set -o pipefail; $(BIN)/pip install --verbose "llama-cpp-python>=0.3.16" 2>&1 | tee .venv/llama.log \
-	  | grep --line-buffered -E '^ *\[[0-9]+/[0-9]+\]|Building wheel|Successfully|^ *(ERROR|error|CMake Error)' || { tail -30 .venv/llama.log; exit 1; }
+	  | grep --line-buffered -E '^ *\[[0-9]+/[0-9]+\]|Building wheel|Successfully|ERROR|CMake Error' \
+	  | sed -u -E 's|^ *(\[[0-9]+/[0-9]+\]).*/([^/ ]+)$$|  \1 \2|' || { tail -30 .venv/llama.log; exit 1; }
 	@touch $@
 
 .venv/installed: .venv/llama pyproject.toml

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from rulegen.core.outcome import (
     Evidence,
     Firings,
     Forecast,
+    Measure,
     Outcome,
     Report,
     Suggestion,
@@ -88,15 +89,21 @@ def _credible_after(
 
 
 def _evidence(desk: Desk, standing: Standing, cluster: Cluster, outcome: Outcome, beyond: Mask) -> Evidence:
+    """``beyond`` [targets]: the catches beyond luck; what is newly caught counts only among those."""
     judge, ref = desk.judge, cluster.ref
     names = [judge.targets[index].id for index in outcome.caught]
     sure = [bool(beyond[index]) for index in outcome.caught]
-    everything = np.ones(judge.blocks, dtype=np.bool_)
+    trusted = tuple(name for name, is_sure in zip(names, sure, strict=True) if is_sure and desk.null)
+
+    def measured(blocks: Mask) -> Measure:
+        measure = alone(standing, ref, outcome, blocks)
+        return replace(measure, gained=tuple(name for name in measure.gained if name in trusted))
+
     return Evidence(
         grade=cluster.grade,
-        whole=alone(standing, ref, outcome, everything),
-        parts=tuple((name, alone(standing, ref, outcome, mask)) for name, mask in standing.parts.named),
-        credible=tuple(name for name, is_sure in zip(names, sure, strict=True) if is_sure and desk.null),
+        whole=measured(np.ones(judge.blocks, dtype=np.bool_)),
+        parts=tuple((name, measured(mask)) for name, mask in standing.parts.named),
+        credible=trusted,
         lucky=tuple(name for name, is_sure in zip(names, sure, strict=True) if not is_sure and desk.null),
         null=desk.null.name if desk.null else "",
         longest=(desk.before[ref].longest, outcome.longest),
@@ -117,7 +124,7 @@ def _best_refusal(verdicts: tuple[Verdict, ...]) -> Verdict | None:
 
 def _doubts(desk: Desk, parts: Parts) -> list[str]:
     found = []
-    counted = int(desk.judge.counted.sum())
+    counted = int(desk.judge.shown.sum())
     judged = sum(span.length for span in desk.judge.judged)
     if desk.history.record is not None and counted < FEW_TARGETS:
         found.append(
@@ -128,10 +135,11 @@ def _doubts(desk: Desk, parts: Parts) -> list[str]:
             f"{format_duration(judged // 60_000 * 60_000)} of judged time is too short to keep a part for audit: "
             f"the forecast is cross-fitted (it is audited from {format_duration(14 * DAY)} on)"
         )
-    if any(desk.replayer.grade(ref) is Grade.ALERTS for ref in desk.rules):
+    observed = sum(desk.replayer.grade(ref) is Grade.ALERTS for ref in desk.rules)
+    if observed:
         found.append(
-            "evidence of grade alerts: only recorded alerts are known, so thresholds can't be judged; "
-            "webhooks leave out what was silenced or inhibited, and short flaps"
+            f"of {observed} rules only the recorded alerts are known (grade alerts): thresholds can't be judged, "
+            "and alerts from webhooks lack what was silenced or inhibited, and short flaps"
         )
     found.append("pages are counted as firings; Alertmanager's grouping and repeats are not simulated")
     return found

@@ -1,0 +1,1 @@
+"""What was proved, written down: rule files, evidence, the terminal. Last stage of the pipeline."""

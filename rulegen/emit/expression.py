@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -50,6 +51,20 @@ def same(left: str, right: str) -> bool:
 def canonical(expr: str) -> str:
     """``expr`` as promql-parser prints it. Raises ValueError when it does not parse."""
     return pp.parse(expr).prettify()
+
+
+def flush(expr: str) -> str:
+    """``expr`` without surrounding space. The parser prints an operand deeper than its operator, so its first line
+    may be indented, which a YAML block cannot hold: then every line moves left by as much as it can."""
+    if "\n" not in expr.strip():
+        return expr.strip()
+    with suppress(ValueError):
+        printed = canonical(expr)
+        if printed.split() == expr.split():  # not laid out by a person
+            expr = printed
+    lines = expr.strip("\n").rstrip().split("\n")
+    margin = len(lines[0]) - len(lines[0].lstrip())
+    return "\n".join(line[:margin].lstrip() + line[margin:] for line in lines)
 
 
 def merged(written: str, old: str, new: str) -> str | None:

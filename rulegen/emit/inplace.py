@@ -10,12 +10,13 @@ from rulegen.core.labels import Labels
 from rulegen.core.rule import Rule
 from rulegen.core.source import KeySpan, RuleSource, RuleText
 from rulegen.emit import scalar
-from rulegen.emit.expression import merged, same
+from rulegen.emit.expression import flush, merged, same
 from rulegen.emit.recheck import Query
 from rulegen.emit.ruleitem import mapping
 from rulegen.emit.splice import Refused, Splice, line_end, lines, pairs, value, without_lines
 
 _ORDER = ("alert", "record", "expr", "for", "keep_firing_for", "labels", "annotations")
+_WIDTH = 100  # an expression longer than this is better read on the lines that the parser prints it on
 _HEADER = re.compile(r"[|>][^\r\n]*\r?\n")  # a block scalar's first line
 
 
@@ -27,7 +28,7 @@ def rewritten(source: RuleSource, place: RuleText, old: Rule, new: Rule) -> tupl
     """
     rewriting = _Rewriting(source, place, old)
     rewriting.name(new)
-    rewriting.expression(new.expr.strip())
+    rewriting.expression(flush(new.expr))
     rewriting.duration("for", old.hold, new.hold)
     rewriting.duration("keep_firing_for", old.keep_firing_for, new.keep_firing_for)
     rewriting.pairs("labels", old.labels, new.labels)
@@ -135,11 +136,12 @@ class _Rewriting:
         """``new`` as the value of ``key``: in the layout of what stands there if possible, else in its style."""
         raw, old, flow = self._raw(key), self.old.expr, self.flow
         header = _HEADER.match(raw)
-        if header or key.style == "plain":
-            inside = merged(raw[header.end() :] if header else raw, old, new)
+        printable = all(line.replace("\t", " ").isprintable() for line in new.split("\n"))
+        if (header or key.style == "plain") and printable:
+            inside = _laid(raw[header.end() :] if header else raw, old, new)
             if inside is not None and (header or scalar.is_plain(" ".join(inside.split()), flow)):
                 return (header[0] if header else "") + inside
-        laid = merged(old, old, new) or new
+        laid = _laid(old, old, new) or new
         quoted = key.style == "quoted" and raw[0] in "'\""  # a tag may stand before the quotes
         if quoted and "\n" in old:
             return scalar.like(laid, raw, flow)
@@ -152,3 +154,10 @@ class _Rewriting:
         flat = " ".join(laid.split())
         laid = flat if same(flat, new) else laid  # not the same: a comment or a string with spaces in a row
         return scalar.like(laid, raw, flow) if quoted else scalar.scalar(laid, flow)
+
+
+def _laid(written: str, old: str, new: str) -> str | None:
+    """``new`` in the layout of ``written``; None where it does not fit, or only as one line too long to read."""
+    found = merged(written, old, new)
+    too_long = found is not None and "\n" in new and "\n" not in old and len(found.strip()) > _WIDTH
+    return None if too_long else found

@@ -39,11 +39,11 @@ def output(report: Report, sources: Sequence[RuleSource], roots: Sequence[str]) 
     files: list[tuple[str, bytes]] = []
     changed: list[tuple[str, Changed]] = []
     problems: list[tuple[str, Problem]] = []
-    homeless = list(report.suggestions)
+    homeless = report.suggestions
     for source in sources:
-        mine = {one.candidate.replaces: one for one in homeless if source.rule(one.candidate.replaces) is not None}
-        edits = [Edit.of(one, report.mode) for one in homeless if source.rule(one.candidate.replaces) is not None]
-        homeless = [one for one in homeless if one.candidate.replaces not in mine]
+        mine = {ref: one for one in homeless if source.rule(ref := one.candidate.replaces) is not None}
+        edits = [Edit.of(one, report.mode) for one in homeless if one.candidate.replaces in mine]
+        homeless = tuple(one for one in homeless if one.candidate.replaces not in mine)
         result = edited(source, edits)
         files.append((f"{RULES}/{places[source.path]}", result.text.encode()))
         changed += ((mine[one.edit.ref].id, one) for one in result.changed)

@@ -15,7 +15,7 @@ from rulegen.emit.inplace import rewritten
 from rulegen.emit.recheck import Expected, differs
 from rulegen.emit.ruleitem import item, ordered
 from rulegen.emit.splice import Refused, Splice, applied, line_end, line_start
-from rulegen.emit.words import MARK, note
+from rulegen.emit.words import MARK, brief, note
 from rulegen.errors import Problem, RulegenError
 
 
@@ -131,7 +131,9 @@ def _is_note(line: str) -> bool:
 
 def _replaced(source: RuleSource, place: RuleText, edit: Edit, comment: Splice) -> Splice:
     end = line_end(source.text, max(place.start, place.end - 1))
-    new = "".join(item(rule, place.dash, place.indent, source.newline, edit.note) for rule in edit.rules)
+    notes = [edit.note, *[brief(edit.note)] * (len(edit.rules) - 1)]
+    written = zip(edit.rules, notes, strict=True)
+    new = "".join(item(rule, place.dash, place.indent, source.newline, text) for rule, text in written)
     if not source.text[:end].endswith("\n"):
         new = new.removesuffix(source.newline)
     return Splice(comment.start, end, new)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from rulegen.core.durations import format_duration
 from rulegen.core.rule import Rule
 from rulegen.emit import scalar
+from rulegen.emit.expression import flush
 
 
 def item(rule: Rule, dash: int, indent: int, newline: str, note: str = "") -> str:
@@ -28,7 +29,7 @@ def ordered(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
 
 def _lines(rule: Rule, indent: int, newline: str) -> Iterator[list[str]]:
     yield [f"{rule.kind}: {scalar.scalar(rule.name)}"]
-    yield ["expr: " + text(rule.expr.strip(), indent + 2, newline)]
+    yield ["expr: " + text(flush(rule.expr), indent + 2, newline)]
     if rule.hold:
         yield [f"for: {format_duration(rule.hold)}"]
     if rule.keep_firing_for:

@@ -63,8 +63,7 @@ class _Page:
     def _table(self) -> Table:
         grades = {_grade(one) for one in self.report.suggestions}
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for title, narrowest in (("rule", 12), ("pattern", 8), ("change", 13)):
-            table.add_column(title, overflow="fold", min_width=narrowest)
+        table.add_column("rule and change", overflow="fold", min_width=28)
         for title in ("pages/week", "minutes", "kept", "delay"):
             table.add_column(title, no_wrap=True)
         if len(grades) > 1:  # else it stands below, and leaves its place to the words
@@ -72,32 +71,40 @@ class _Page:
         shown = self.report.suggestions[: self.limit]
         for one in shown:
             style = "red" if one.id in self.problems else ""
-            row = (*_row(one), _grade(one))[: len(table.columns)]
+            words = changes(one.cluster.rule, one.candidate.rules)
+            what = "\n  ".join((self._named(one), f"{one.cluster.pattern}: {words[0]}", *words[1:]))
+            row = (what, *_row(one), _grade(one))[: len(table.columns)]
             table.add_row(*map(Text, row), style=style)
         if more := len(self.report.suggestions) - len(shown):
             table.add_row(f"… {more} more")
         demotions = sum(one.candidate.change == "demotion" for one in self.report.suggestions)
         tunings = len(self.report.suggestions) - demotions
         table.add_section()
-        table.add_row("tuning alone", str(tunings), *_total(self.report.tuning), style="bold")
+        table.add_row(*_total(f"{counted(tunings, 'tuning')} alone", self.report.tuning), style="bold")
         if demotions:
-            table.add_row("and demotions", f"+{demotions}", *_total(self.report.together), style="bold")
+            table.add_row(*_total(f"with {counted(demotions, 'demotion')}", self.report.together), style="bold")
         return table
+
+    def _named(self, one: Suggestion) -> str:
+        """The rule, with its group where others are called the same."""
+        every = (*self.report.suggestions, *self.report.refused)
+        alike = sum(other.cluster.rule.name == one.cluster.rule.name for other in every) > 1
+        return one_line(f"{one.cluster.rule.name} ({one.cluster.ref.group})" if alike else one.cluster.rule.name)
 
     def _forecast(self) -> None:
         found = self.report.forecast
         if found is None:
             self._line("Forecast: none; the history is too short to set a part of it aside.")
             return
-        self._line(
-            f"Forecast ({found.method}; 95% intervals): pages cut by {_interval(found.cut_pages)}, "
-            f"minutes by {_interval(found.cut_minutes)}, {self.report.mode} lost or late {_interval(found.loss)}"
-        )
+        self.console.print()
+        self._line(f"Forecast, {found.method}; in brackets 95% intervals:", "bold")
+        self._line(f"  pages cut by {_interval(found.cut_pages)}, minutes by {_interval(found.cut_minutes)}")
+        self._line(f"  {self.report.mode} lost or late: {_interval(found.loss)}")
 
     def _suggestion(self, one: Suggestion) -> None:
         words = change(one.cluster.rule, one.candidate.rules)
         self.console.print()
-        self._line(f"{one.cluster.rule.name}: {words} ({one.candidate.proposal.template} {one.id})", "bold")
+        self._line(f"{self._named(one)}: {words} ({one.candidate.proposal.template} {one.id})", "bold")
         self._line(f"{one.cluster.pattern}: {why(one.cluster)}")
         if problem := self.problems.get(one.id):
             self._line(f"not written: {problem}", "red")
@@ -114,14 +121,22 @@ class _Page:
         self._line(f"Refused, the best of each cluster ({len(refused)}):", "bold")
         for one in refused[: self.limit]:
             words = change(one.cluster.rule, one.candidate.rules)
-            self._line(f"  {one.cluster.rule.name}, {one.candidate.proposal.template} ({words}): {one.reasons[0]}")
+            self._line(f"  {self._named(one)}, {one.candidate.proposal.template} ({words}): {one.reasons[0]}")
         self._more(len(refused))
 
     def _rest(self) -> None:
         report = self.report
         self.console.print()
         if report.unjudged:
-            self._line(f"{counted(report.unjudged, 'firing')} unjudged: nobody kept a record of incidents then.")
+            words = "outside the recorded time, or before a full window of data was seen"
+            self._line(f"{counted(report.unjudged, 'firing')} unjudged: {words}.")
+        if report.unmatched:
+            rules = len({rule for rule, _ in report.unmatched})
+            self._line(f"{counted(rules, 'rule')} with a selector that matches nothing in this history:")
+            for rule, selector in report.unmatched[: min(3, self.limit)]:
+                self._line(f"  {rule}: {selector}")
+            if len(report.unmatched) > 3:
+                self._line(f"  … and {len(report.unmatched) - 3} more in {SUGGESTIONS}")
         if report.unscored:
             self._line(f"{counted(len(report.unscored), 'rule')} could not be replayed:")
             for rule, reason in report.unscored[: self.limit]:
@@ -143,9 +158,7 @@ class _Page:
 
 
 def _row(one: Suggestion) -> tuple[str, ...]:
-    words = "\n".join(changes(one.cluster.rule, one.candidate.rules))
-    figures = _figures(one.evidence.whole) if one.evidence else ("–",) * 4
-    return one_line(one.cluster.rule.name), one.cluster.pattern, words, *figures
+    return _figures(one.evidence.whole) if one.evidence else ("–",) * 4
 
 
 def _grade(one: Suggestion) -> str:
@@ -159,8 +172,8 @@ def _figures(measure: Measure) -> tuple[str, str, str, str]:
     return pages, minutes, kept(measure), delay(measure)
 
 
-def _total(measure: Measure) -> tuple[str, ...]:
-    return (f"{_cut(measure.pages)} pages\n{_cut(measure.minutes)} minutes", *_figures(measure))
+def _total(words: str, measure: Measure) -> tuple[str, ...]:
+    return (f"{words}\n  pages {_cut(measure.pages)}, minutes {_cut(measure.minutes)}", *_figures(measure))
 
 
 def _cut(pair: tuple[float, float]) -> str:

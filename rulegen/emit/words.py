@@ -56,6 +56,11 @@ def note(suggestion: Suggestion, mode: str) -> str:
     return one_line(f"{made}: {', '.join(figures)} (grade {suggestion.evidence.grade})")
 
 
+def brief(note: str) -> str:
+    """A :func:`note` without its figures, for the second and later rules of one suggestion."""
+    return ": ".join(note.split(": ", 2)[:2])
+
+
 def kept(measure: Measure) -> str:
     """``12/12``: of the targets that were caught before, those that still are."""
     return f"{measure.caught[0] - len(measure.lost)}/{measure.caught[0]}"

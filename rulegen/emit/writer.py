@@ -103,16 +103,16 @@ def _swap(new: Path, place: Path) -> None:
 
 def _tidy(out: Path, tops: Sequence[str], made: bool) -> None:
     """Takes leftovers away. A directory that a failure left between old and new keeps the mark that it is ours."""
-    whole = (out / SUGGESTIONS).exists()
+    broken = not (out / SUGGESTIONS).exists() and any((out / top).exists() for top in tops)
     for top in tops:
         path = _aside(out, top)
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        elif whole or made or top != SUGGESTIONS:
+        elif not (broken and top == SUGGESTIONS):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
-    if made and not whole:
-        with suppress(OSError):  # not empty: something is in place already
+    if made:
+        with suppress(OSError):  # not empty: the output is in place
             out.rmdir()
 
 

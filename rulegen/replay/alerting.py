@@ -55,7 +55,7 @@ def fire(rule: Rule, matrix: Matrix, grid: Grid, warm: int) -> Firings:
 def alert_labels(name: str, rule_labels: Labels, series: Labels) -> Labels:
     """The full label set of an alert: the series' labels, the rule's over them, and ``alertname`` over all."""
     plain = series.drop((METRIC_NAME,))
-    added = {label: _expanded(value, plain) for label, value in rule_labels.items()}
+    added = {label: _expanded(value, series) for label, value in rule_labels.items()}
     return plain.updated({**added, ALERT_NAME: name})
 
 

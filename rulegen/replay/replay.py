@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from rulegen.core.cluster import Grade
 from rulegen.core.history import History
-from rulegen.core.labels import METRIC_NAME
+from rulegen.core.labels import EMPTY, METRIC_NAME, Labels
 from rulegen.core.outcome import Firings
 from rulegen.core.rule import Rule, RuleRef, RuleSet
-from rulegen.core.series import Samples, Series
-from rulegen.core.spans import Grid
-from rulegen.errors import UnsupportedError
-from rulegen.promql import Evaluator, Matrix, Scalar, select, selectors
+from rulegen.core.series import STALE, Samples, Series, Values
+from rulegen.core.spans import Grid, Mask, Times
+from rulegen.errors import QueryError, UnsupportedError
+from rulegen.promql import Evaluator, ExpressionError, Matrix, Scalar, select, selectors
 from rulegen.promql.rewrite import comparison
 from rulegen.replay import observed
 from rulegen.replay.alerting import alert_labels, fire
@@ -42,11 +42,13 @@ class Replayer:
             one for one in observed.series(history.episodes, interval) if one.labels not in _alerts(history.samples)
         )
         self._evaluator = self._evaluating(samples)
-        for group in history.rules.groups:
-            recorded = self._record(self._evaluator, [r for r in group.rules if r.kind == "record"], group.interval)
-            fresh = [one for one in recorded if one.labels[METRIC_NAME] not in samples.by_name]
-            if fresh:  # what the server itself recorded is the truth; only what is missing is worked out again
-                self._evaluator = self._evaluating(self._evaluator.samples.with_series(fresh))
+        self._broken: dict[str, str] = {}  # recorded names and why they are not to be had
+        for _, group, rule in history.rules:
+            if rule.kind == "record":
+                try:
+                    self._evaluator = self._recording(self._evaluator, rule, group.interval)
+                except (UnsupportedError, ExpressionError) as error:
+                    self._broken[rule.name] = str(error)
         self._grades = {
             ref: Grade.ALERTS
             if ref.group == observed.GROUP or (rule.name in recorded_names and self._blind(rule))
@@ -78,8 +80,8 @@ class Replayer:
             rules = [observed.stand_in(rule, original) for rule in rules]
         records = [rule for rule in rules if rule.kind == "record"]
         evaluator = self._evaluator
-        if records:
-            evaluator = self._evaluating(evaluator.samples.with_series(self._record(evaluator, records, interval)))
+        for rule in records:
+            evaluator = self._recording(evaluator, rule, interval)
         reach = max((_window(rule.expr) for rule in records), default=0)
         grid = self.grid(interval)
         return tuple(
@@ -120,27 +122,37 @@ class Replayer:
         return bool(wanted) and not any(select(self._evaluator.samples, selector) for selector in wanted)
 
     def _vector(self, evaluator: Evaluator, expr: str, grid: Grid) -> Matrix:
+        for name in (selector.name for selector in selectors(expr)):
+            if name in self._broken:
+                raise UnsupportedError(f"{name}, as its recording rule could not be replayed: {self._broken[name]}")
         value = evaluator.evaluate(expr, grid)
-        if isinstance(value, Scalar):
-            raise UnsupportedError("a rule whose expression is a scalar, not a vector")
+        if isinstance(value, Scalar):  # a rule takes a number as a series without labels
+            return Matrix((EMPTY,), value.values[None, :], np.ones((1, len(grid)), dtype=np.bool_))
         return value
 
-    def _record(self, evaluator: Evaluator, rules: Sequence[Rule], interval: int) -> tuple[Series, ...]:
+    def _recording(self, evaluator: Evaluator, rule: Rule, interval: int) -> Evaluator:
+        """One that also has what the recording ``rule`` gives, unless the server itself recorded that: it knows."""
+        if rule.name in self._history.samples.by_name:
+            return evaluator
         grid = self.grid(interval)
+        found = self._vector(evaluator, rule.expr, grid)
+        labels = tuple(one.updated({**rule.labels, METRIC_NAME: rule.name}) for one in found.labels)
+        rows = Matrix(labels, found.values, found.present).merged()
+        if {one.labels for one in evaluator.samples.by_name.get(rule.name, ())} & set(rows.labels):
+            raise QueryError(f"two rules record the same series of {rule.name}")
         times = grid.times()
-        found: list[Series] = []
-        for rule in rules:
-            matrix = self._vector(evaluator, rule.expr, grid)
-            made = [
-                Series(labels.updated({**rule.labels, METRIC_NAME: rule.name}), times[present], values[present])
-                for labels, values, present in zip(matrix.labels, matrix.values, matrix.present, strict=True)
-            ]
-            found += made
-            evaluator = self._evaluating(evaluator.samples.with_series(made))
-        return tuple(found)
+        made = (_recorded(*row, times) for row in zip(rows.labels, rows.values, rows.present, strict=True))
+        return self._evaluating(evaluator.samples.with_series(made))
 
     def _evaluating(self, samples: Samples) -> Evaluator:
         return Evaluator(samples, semantics=self._history.semantics, lookback_ms=LOOKBACK)
+
+
+def _recorded(labels: Labels, values: Values, present: Mask, times: Times) -> Series:
+    """A recorded series from its row [steps]; as Prometheus does, with a staleness marker where it stops."""
+    gone = np.concatenate(([False], present[:-1] & ~present[1:]))
+    kept = present | gone
+    return Series(labels, times[kept], np.where(gone, STALE, values)[kept])
 
 
 def _alerts(samples: Samples) -> frozenset[object]:

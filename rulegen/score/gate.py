@@ -96,7 +96,9 @@ def reasons(standing: Standing, candidate: Candidate, outcome: Outcome) -> tuple
     before = standing.before[ref]
     found: list[str] = []
     demotion = candidate.change == "demotion"
-    if demotion and int(judge.counted.sum()) < LEAST_TARGETS:
+    if demotion and judge.all_pages_are_noise:
+        found.append("without a record of incidents nothing says that this page is useless")
+    elif demotion and int(judge.shown.sum()) < LEAST_TARGETS:
         found.append(f"fewer than {LEAST_TARGETS} incidents on record: too little to call a page useless")
     if not demotion and outcome.fired == 0:
         found.append("would never page in the whole history: that is deletion in disguise")

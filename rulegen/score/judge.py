@@ -38,13 +38,15 @@ class Judge:
         self.judged = intersect(judged, [span])
         self.pages = pages
         self.settings = settings
+        self.all_pages_are_noise = all_pages_are_noise
         self._excused = () if all_pages_are_noise else tuple(one.span.widened(settings.grace) for one in targets)
         self.edges = _edges(self.judged)
         self.starts = np.array([one.span.start for one in targets], dtype=np.int64)  # [targets]
         self.ends = np.array([one.span.end for one in targets], dtype=np.int64)  # [targets]
         self.block_of = self.blocks_at(self.starts)  # [targets]
         # A target outside the judged time is neither protected nor counted.
-        self.counted = inside(self.starts, self.judged) | inside(self.ends, self.judged)
+        self.counted = np.array([bool(intersect([one.span], self.judged)) for one in targets], dtype=np.bool_)
+        self.shown = self.counted & np.array([not one.member for one in targets], dtype=np.bool_)
         self._noisy: dict[Grid, tuple[Mask, NDArray[np.int64]]] = {}
         self._carried: dict[tuple[Labels, RuleRef], Mask] = {}
         self.keys = frozenset(name for one in targets if one.rule is None for name in one.labels)

@@ -33,7 +33,7 @@ def _measure(
 ) -> Measure:
     judge = standing.judge
     count = len(judge.targets)
-    seen = judge.counted & blocks[judge.block_of] if count else np.zeros(0, dtype=np.bool_)
+    seen = judge.shown & blocks[judge.block_of] if count else np.zeros(0, dtype=np.bool_)
     old, new = _best(before, count), _best(after, count)
     vital = seen & np.array([not target.negligible for target in judge.targets], dtype=np.bool_)
     lost = vital & (old < NEVER) & (new == NEVER)

@@ -45,7 +45,7 @@ def split(judge: Judge) -> Parts:
     fit, audit = at < judge.blocks // 2, at >= judge.blocks * 3 // 4
     parts = Parts(fit, ~fit & ~audit, audit)
     long_enough = sum(span.length for span in judge.judged) >= ENOUGH_TIME
-    supported = all((judge.counted & mask[judge.block_of]).sum() >= ENOUGH_TARGETS for _, mask in parts.named)
+    supported = all((judge.shown & mask[judge.block_of]).sum() >= ENOUGH_TARGETS for _, mask in parts.named)
     return parts if long_enough and supported else known_only(np.ones(judge.blocks, dtype=np.bool_))
 
 

@@ -19,7 +19,8 @@ from rulegen.core.spans import Span
 class Target:
     """Something that has to page. ``rule`` is set for a burst, which only the rule that caused it can stand for.
 
-    ``negligible`` bursts may go silent.
+    ``negligible`` bursts may go silent. A ``member`` is one series' share of a burst: protected, so that no target is
+    excluded because others fire at the same time, but not counted beside the burst.
     """
 
     id: str
@@ -27,15 +28,19 @@ class Target:
     labels: Labels = EMPTY
     rule: RuleRef | None = None
     negligible: bool = False
+    member: bool = False
 
     def carried_by(self, labels: Labels, rule: RuleRef) -> bool:
         """Whether an alert with ``labels`` of ``rule`` (or of what replaces it) speaks of this target.
 
-        For an incident: no label that both have differs. That a replacement may not become vaguer than the rule it
-        replaces is checked by the gate. For a burst: it is the same rule and the same notification group.
+        For a burst: it is the same rule and the same notification group. Else: no label that both have differs (that
+        a replacement may not become vaguer than the rule it replaces is checked by the gate), and for one series'
+        share of a burst it is the same rule.
         """
-        if self.rule is not None:
-            return self.rule == rule and all(labels.get(name) == value for name, value in self.labels.items())
+        if self.rule is not None and self.rule != rule:
+            return False
+        if self.rule is not None and not self.member:
+            return all(labels.get(name) == value for name, value in self.labels.items())
         return all(labels.get(name, value) == value for name, value in self.labels.items())
 
 
@@ -48,21 +53,29 @@ def bursts(
 ) -> tuple[Target, ...]:
     """Paging firings of one rule and notification group that are less than ``burst_gap`` apart, as one target each.
 
-    A burst that was over within ``ignore_shorter_than`` is negligible.
+    Where several series make up a group, each one's own bursts are targets too (members). A burst that was over
+    within ``ignore_shorter_than`` is negligible.
     """
     found: list[Target] = []
     names = [name for name in settings.group_by if name != ALERT_NAME]
+
+    def add(ref: RuleRef, firings: Firings, rows: list[int], labels: Labels, *, member: bool) -> None:
+        mine = np.isin(firings.series, rows)
+        for span in _joined(firings.start[mine], firings.end[mine], settings.burst_gap):
+            # An alert that is seen at one evaluation lasted less than one interval more.
+            short = span.length + firings.grid.step <= settings.ignore_shorter_than
+            found.append(Target(f"{ref} {labels} @{span.start}", span, labels, ref, short, member))
+
     for ref, firings in fired:
         groups: dict[Labels, list[int]] = {}
         for row, labels in enumerate(firings.labels):
             if pages(labels):
                 groups.setdefault(labels.keep(names), []).append(row)
-        for group in sorted(groups):
-            mine = np.isin(firings.series, groups[group])
-            for span in _joined(firings.start[mine], firings.end[mine], settings.burst_gap):
-                # An alert that is seen at one evaluation lasted less than one interval more.
-                short = span.length + firings.grid.step <= settings.ignore_shorter_than
-                found.append(Target(f"{ref} {group} @{span.start}", span, group, ref, short))
+        for group, rows in sorted(groups.items()):
+            add(ref, firings, rows, group, member=False)
+            for row in rows if len(rows) > 1 else ():
+                # Values that rules put in (severity, alertname) may change; what the series itself says may not.
+                add(ref, firings, [row], firings.labels[row].drop((ALERT_NAME, "severity")), member=True)
     return tuple(sorted(found, key=lambda target: (target.span, target.id)))
 
 

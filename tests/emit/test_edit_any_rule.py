@@ -102,7 +102,7 @@ def assert_same_rules(found: Sequence[Rule], wanted: Sequence[Rule]) -> None:
         assert replace(one, line=0, expr="") == replace(other, line=0, expr="")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), change=st.sampled_from(CHANGES), text=TEXTS)
 def test_only_the_touched_keys_change(
     data: st.DataObject, change: Callable[[Rule, str], Rule], text: str, tmp_path: Path

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rulegen.emit.expression import canonical, merged, same, tokens
+from rulegen.emit.expression import canonical, flush, merged, same, tokens
 
 LAID = """sum(   # total
   rate(x{job='a',host="b"}[5m])
@@ -86,3 +86,18 @@ def test_what_does_not_parse_is_not_the_same() -> None:
     assert same("x{a='b'}", 'x{a="b"}')
     assert merged("x >", "x >", "x > 1") is None
     assert merged("# nothing", "x", "x > 1") is None
+
+
+def test_a_printed_expression_stands_flush() -> None:
+    printed = canonical(
+        "sum by (job) (rate(http_requests_total{code=~'5..'}[5m])) / sum by (job) (rate(http_requests_total[5m])) > 1"
+    )
+    assert printed.startswith("    ")
+    errors, every = (
+        'sum by (job) (rate(http_requests_total{code=~"5.."}[5m]))',
+        "sum by (job) (rate(http_requests_total[5m]))",
+    )
+    wanted = f"{errors}\n/\n{every}\n>\n1"
+    assert flush(printed) == flush(printed.strip()) == wanted
+    assert flush("sum(\n  x # mine\n) > 1\n") == "sum(\n  x # mine\n) > 1"
+    assert flush(" x\n>") == "x\n>"

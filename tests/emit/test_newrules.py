@@ -17,7 +17,7 @@ REF = RuleRef("", "g", 0)
 HOSTILE = 'x"\n    - alert: Evil # {{ "a" }} \\ \u202e\x1b[31m é'
 
 
-def test_new_rules_pass_promtool_and_read_back(make_suggestion, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_new_rules_pass_promtool_and_read_back(make_suggestion, tmp_path: Path) -> None:
     record = Rule("job:x:sum", "sum by (job) (x)", "record")
     hostile = replace(OLD, hold=60_000, labels=Labels({"why": HOSTILE}), annotations=Labels({"summary": "a\nb: c"}))
     suggestions = [
@@ -41,7 +41,7 @@ def test_new_rules_pass_promtool_and_read_back(make_suggestion, tmp_path: Path) 
     assert "FAILED" not in done.stdout + done.stderr
 
 
-def test_one_interval_is_one_group_named_rulegen(make_suggestion) -> None:  # type: ignore[no-untyped-def]
+def test_one_interval_is_one_group_named_rulegen(make_suggestion) -> None:
     assert new_rules([make_suggestion(REF, OLD, OLD)], "bursts") == (
         "groups:\n"
         "  - name: rulegen\n"
@@ -58,7 +58,7 @@ def test_one_interval_is_one_group_named_rulegen(make_suggestion) -> None:  # ty
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(exclude_categories=("Cs",))), st.text(st.characters(exclude_categories=("Cs",))))
-def test_any_text_reads_back(make_suggestion, tmp_path: Path, label: str, text: str) -> None:  # type: ignore[no-untyped-def]
+def test_any_text_reads_back(make_suggestion, tmp_path: Path, label: str, text: str) -> None:
     rule = replace(OLD, labels=Labels({"why": label}), annotations=Labels({"summary": text, "null": text}))
     path = tmp_path / "rulegen.yml"
     path.write_bytes(new_rules([make_suggestion(REF, OLD, rule)], "incidents").encode())

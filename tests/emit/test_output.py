@@ -21,7 +21,7 @@ from rulegen.ingest.rulefile import read_rules
 
 
 @pytest.fixture
-def made(two_rules: Path, make_suggestion, make_report) -> tuple[Report, tuple[RuleSource, ...]]:  # type: ignore[no-untyped-def]
+def made(two_rules: Path, make_suggestion, make_report) -> tuple[Report, tuple[RuleSource, ...]]:
     rules, sources, _ = read_rules([str(two_rules)])
     (ref, _, slow), (other, _, full) = rules
     retuned = replace(slow, expr='latency_seconds{job="api"} > 95', hold=300_000)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ Made = tuple[Report, Output]
 
 
 @pytest.fixture
-def made(two_rules: Path, make_suggestion, make_report) -> Made:  # type: ignore[no-untyped-def]
+def made(two_rules: Path, make_suggestion, make_report) -> Made:
     rules, sources, _ = read_rules([str(two_rules)])
     (ref, _, slow), (other, _, full) = rules
     retuned = replace(slow, expr='latency_seconds{job="api"} > 95', hold=300_000)
@@ -35,7 +36,7 @@ def made(two_rules: Path, make_suggestion, make_report) -> Made:  # type: ignore
 
 def shown(made: Made, width: int = 80, limit: int = 10, **options: object) -> str:
     file = io.StringIO()
-    show(*made, Console(file=file, width=width, **options), limit)  # type: ignore[arg-type]
+    show(*made, Console(file=file, width=width, **options), limit)
     return file.getvalue()
 
 
@@ -45,11 +46,14 @@ def test_the_table_says_it_in_ten_seconds(made: Made) -> None:
     assert "2023-11-14T22:13:20Z to 2023-11-28T22:13:20Z, 132 rules, 12 incidents caught" in table
     assert "noise before: 500 pages a week, 5000 paging minutes in all" in table
     header = next(line for line in table if line.startswith("rule"))
-    assert header.split() == ["rule", "pattern", "change", "pages/week", "minutes", "kept", "delay"]
-    row = next(line for line in table if line.startswith("HighLatency"))
-    assert " ".join(row.split()) == "HighLatency flapping for 0s → 5m 406 → 15.5 4012 → 202 12/12 ≤ 1m"
-    assert any(line.split()[:4] == ["tuning", "alone", "1", "−78%"] for line in table)
-    assert any(line.split()[:4] == ["and", "demotions", "+1", "−88%"] for line in table)
+    assert header.split() == ["rule", "and", "change", "pages/week", "minutes", "kept", "delay"]
+    at, row = next((i, line) for i, line in enumerate(table) if line.startswith("HighLatency"))
+    assert " ".join(row.split()) == "HighLatency 406 → 15.5 4012 → 202 12/12 ≤ 1m"
+    assert table[at + 1].strip() == "flapping: for 0s → 5m"
+    assert any(line.startswith("1 tuning alone ") for line in table)
+    assert any(line.startswith("  pages −78%, minutes") for line in table)
+    assert any(line.startswith("with 1 demotion ") for line in table)
+    assert any(line.startswith("  pages −88%, minutes") for line in table)
     assert max(map(len, table)) <= 80
     assert "pages cut by 63% (51% to 72%)" in text
 
@@ -77,7 +81,9 @@ def test_each_suggestion_is_a_diff_that_patch_takes(made: Made, two_rules: Path,
 def test_refusals_unscored_and_doubts_are_said(made: Made) -> None:
     text = shown(made)
     assert "Refused, the best of each cluster (1):" in text
-    assert "  DiskFull, smooth (severity page → ticket): loses i-7 and i-9" in text
+    assert re.search(
+        r"^  DiskFull \(\w+\), smooth \(severity page → ticket\): loses i-7 and i-9$", text, re.MULTILINE
+    )
     assert "4 firings unjudged" in text
     assert "1 rule could not be replayed:\n  BrokenRule: unsupported: holt_winters" in text
     assert "doubt: 12 incidents are few" in text

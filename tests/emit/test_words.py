@@ -59,7 +59,7 @@ def test_figures() -> None:
     assert words.share(float("nan")) == "–"
 
 
-def test_the_note_is_one_safe_line(make_suggestion) -> None:  # type: ignore[no-untyped-def]
+def test_the_note_is_one_safe_line(make_suggestion) -> None:
     one = make_suggestion(RuleRef("r.yml", "g", 0), OLD, OLD, id="s-1\n- alert: X\x1b[31m\u202e")
     note = words.note(one, "incidents")
     assert note.isprintable()
@@ -69,7 +69,7 @@ def test_the_note_is_one_safe_line(make_suggestion) -> None:  # type: ignore[no-
     )
 
 
-def test_every_pattern_has_a_reason(make_suggestion) -> None:  # type: ignore[no-untyped-def]
+def test_every_pattern_has_a_reason(make_suggestion) -> None:
     found = [words.why(make_suggestion(RuleRef("r", "g", 0), OLD, OLD, pattern=one).cluster) for one in Pattern]
     assert len(set(found)) == len(Pattern)
     assert all(text and not text.endswith(".") for text in found)

@@ -85,7 +85,7 @@ def result(found: object) -> str:
         (Reply(result({"metric": {}})), "does not hold a range vector"),
         (
             Reply("", 401),
-            "wants to know who asks (401): set RULEGEN_PROMETHEUS_TOKEN (bearer), or RULEGEN_PROMETHEUS",
+            "wants to know who asks (401): give a bearer token (--token-file or RULEGEN_PROMETHEUS_TOKEN), or",
         ),
         (
             Reply("", 302, {"Location": "https://u:pw@sso.example/login?back=secret"}),
@@ -103,7 +103,9 @@ def test_each_failure_is_one_line(reply: Reply, said: str) -> None:
 
 
 def test_refused_credentials_name_the_way_to_give_them() -> None:
-    assert "the bearer token is refused (401): set RULEGEN_PROMETHEUS_TOKEN" in failure(Reply("", 401), token="t0p")
+    assert "the bearer token is refused (401): give a bearer token (--token-file" in failure(
+        Reply("", 401), token="t0p"
+    )
     assert "user 'me' is refused (403: go away)" in failure(Reply("go away", 403), user="me", password="s3cr3t")
 
 
@@ -143,9 +145,13 @@ def test_an_answer_that_never_comes() -> None:
     never = threading.Event()
     try:
         with answering(lambda _: Reply(EMPTY, hold=never)) as url, connect(url, timeout_s=0.2) as conn:
-            with pytest.raises(UpstreamError, match=rf"^{url}: no whole answer within 0\.2 s \(asked for one step\)"):
+            with pytest.raises(
+                UpstreamError, match=rf"^{url}: no whole answer within 0\.2 s, see --timeout \(asked for one step\)"
+            ):
                 query_range(conn, "up", Grid(SPAN.start, SPAN.end, 60_000))
-            with pytest.raises(UpstreamError, match=r"no whole answer within 0\.2 s \(asked for 60 s of data\)"):
+            with pytest.raises(
+                UpstreamError, match=r"no whole answer within 0\.2 s, see --timeout \(asked for 60 s of data\)"
+            ):
                 fetch_samples(conn, ["up"], SPAN)
             never.set()
     finally:

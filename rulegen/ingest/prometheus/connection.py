@@ -112,7 +112,7 @@ class Connection:
             raise unreachable(self.url, error) from None
 
     def _too_slow(self) -> TooMuch:
-        return TooMuch(f"{self.url}: no whole answer within {self.timeout_s:g} s", slow=True)
+        return TooMuch(f"{self.url}: no whole answer within {self.timeout_s:g} s, see --timeout", slow=True)
 
     def _decode(self, path: str, headers: httpx.Headers, body: bytes) -> Answer:
         """The API's envelope, ``{"status": "success", "data": …, "warnings": […]}`` → its data."""

@@ -67,7 +67,7 @@ def read_credentials(
             token, user = env(TOKEN) or None, env(USER) or None
     if token is not None and user is not None:
         raise InputError(
-            f"give either a bearer token ({TOKEN}) or a user and password ({USER}, {PASSWORD}), not both"
+            f"give either a bearer token (--token-file or {TOKEN}) or a user (--user or {USER}), not both"
         )
     more = dict(headers or {})
     for name, value in more.items():

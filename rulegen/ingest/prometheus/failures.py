@@ -49,7 +49,7 @@ def unreachable(url: str, error: Exception) -> UpstreamError:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Unreachable(
                 f"{url}: its TLS certificate is not trusted ({cause.verify_message}): "
-                f"name the authority that signed it ({CA}, a PEM file)"
+                f"name the authority that signed it (--ca FILE or {CA}, in PEM form)"
             )
         if isinstance(cause, ssl.SSLError):
             reason = (cause.reason or "failed").replace("_", " ").lower()
@@ -80,7 +80,8 @@ def refusal(
     if status in (401, 403):
         sent = f"{credentials.kind} is refused" if credentials.kind else "wants to know who asks"
         return UpstreamError(
-            f"{where}: {sent} ({status}{said}): set {TOKEN} (bearer), or {USER} and {PASSWORD} (basic)"
+            f"{where}: {sent} ({status}{said}): give a bearer token (--token-file or {TOKEN}), "
+            f"or a user (--user or {USER}) and {PASSWORD}"
         )
     if status == 404:
         return UpstreamError(f"{where}: not found (404{said}): is {url} the API's root, what comes before /api/v1?")
