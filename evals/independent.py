@@ -22,6 +22,7 @@ import httpx
 from ruamel.yaml import YAML
 
 STEP, GRACE, CARRY = 60, 60, 3600  # seconds
+PAGING = frozenset({"page"})
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
@@ -52,18 +53,23 @@ class Score:
     paging: int  # rules that page at least once
 
 
-@contextmanager
-def serving(metrics: Path, home: Path) -> Iterator[str]:
-    """A Prometheus on loopback that holds the OpenMetrics file ``metrics``; yields its URL."""
+def blocks_of(metrics: Path, home: Path) -> Path:
+    """The OpenMetrics file ``metrics`` (gzip) as a Prometheus data directory below ``home``."""
     text = home / "metrics.om"
     text.write_bytes(gzip.decompress(metrics.read_bytes()))
     build = ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(text), str(home / "tsdb")]
     subprocess.run(build, check=True, capture_output=True, timeout=300)
+    return home / "tsdb"
+
+
+@contextmanager
+def serving(tsdb: Path, home: Path) -> Iterator[str]:
+    """A Prometheus on loopback over the data directory ``tsdb``; yields its URL."""
     (home / "prometheus.yml").write_text("{}\n")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    flags = [f"--config.file={home}/prometheus.yml", f"--storage.tsdb.path={home}/tsdb"]
+    flags = [f"--config.file={home}/prometheus.yml", f"--storage.tsdb.path={tsdb}"]
     flags += ["--storage.tsdb.retention.time=100y", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
     server = subprocess.Popen(["prometheus", *flags])
     try:
@@ -73,7 +79,8 @@ def serving(metrics: Path, home: Path) -> Iterator[str]:
                 if httpx.get(f"{url}/-/ready", timeout=2).status_code == 200:
                     break
             except httpx.TransportError:
-                time.sleep(0.1)
+                pass
+            time.sleep(0.1)
         yield url
     finally:
         server.terminate()
@@ -86,17 +93,17 @@ def read_incidents(path: Path) -> list[Incident]:
     return [Incident(row["id"], row["service"], int(row["start"]), int(row["end"])) for row in rows]
 
 
-def pages(url: str, rule_file: Path, start: int, end: int) -> list[Page]:
-    """All pages (alerts with ``severity="page"``) of the rules in ``rule_file`` at every full minute of the range."""
+def pages(url: str, rule_file: Path, start: int, end: int, paging: frozenset[str] = PAGING) -> list[Page]:
+    """All pages (alerts with a ``paging`` severity) of ``rule_file``'s rules at every full minute of the range."""
     found, number = [], 0
     for group in YAML(typ="safe").load(rule_file.read_text())["groups"]:
         for rule in group["rules"]:
             number += 1
-            if rule.get("labels", {}).get("severity") != "page":
+            if rule.get("labels", {}).get("severity", "") not in paging:
                 continue
             hold, keep = _seconds(rule.get("for", "0s")), _seconds(rule.get("keep_firing_for", "0s"))
             for labels, times in _held(url, rule["expr"], start, end):
-                service = rule["labels"].get("service", labels.get("service", ""))
+                service = rule.get("labels", {}).get("service", labels.get("service", ""))
                 found += [Page(number, service, a, b) for a, b in _firings(times, start, end, hold, keep)]
     return found
 
@@ -139,6 +146,8 @@ def _held(url: str, expr: str, start: int, end: int) -> Iterator[tuple[dict[str,
     params = {"query": expr, "start": str(start), "end": str(end), "step": str(STEP)}
     answer = httpx.post(f"{url}/api/v1/query_range", data=params, timeout=60)
     answer.raise_for_status()
+    if answer.json()["data"]["resultType"] != "matrix":
+        return
     for series in answer.json()["data"]["result"]:
         yield series["metric"], {int(at) for at, _ in series["values"]}
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from evals.independent import Incident, Page, Score, pages, read_incidents, score, serving
+from evals.independent import Incident, Page, Score, blocks_of, pages, read_incidents, score, serving
 
 LOOKBACK = 300
 FIRST, NIGHT, MORNING, LAST = 1661140260, 1661212760 + LOOKBACK, 1661255940, 1661299168  # seconds
@@ -26,10 +26,11 @@ def main() -> None:
     default = Path(__file__).parents[2] / "shared/data/nezha-onlineboutique"
     data = Path(sys.argv[1]) if len(sys.argv) > 1 else default
     incidents = read_incidents(data / "incidents.csv")
-    with tempfile.TemporaryDirectory() as home, serving(data / "metrics.om.gz", Path(home)) as url:
-        tuned = _suggest(data, Path(home) / "tuned", "--no-demote", *JUDGED)
-        demoted = _suggest(data, Path(home) / "demoted", *JUDGED)
-        day_one = _suggest(data, Path(home) / "day-one", "--no-demote", "--end", str(NIGHT), *JUDGED[:2])
+    with tempfile.TemporaryDirectory() as folder, serving(_blocks(data, folder), Path(folder)) as url:
+        home = Path(folder)
+        tuned = _suggest(data, home / "tuned", "--no-demote", *JUDGED)
+        demoted = _suggest(data, home / "demoted", *JUDGED)
+        day_one = _suggest(data, home / "day-one", "--no-demote", "--end", str(NIGHT), *JUDGED[:2])
         before, after, fewer, ahead = (
             pages(url, file, FIRST // 60 * 60, LAST) for file in (data / "rules.yml", tuned, demoted, day_one)
         )
@@ -41,6 +42,10 @@ def main() -> None:
         print(_row(name, old, score(found, incidents, FIRST, LAST)))
     print("\nThe forecast: chosen on the first day, scored on the second, nothing fed back:\n")
     _forecast(before, ahead, incidents)
+
+
+def _blocks(data: Path, home: str) -> Path:
+    return blocks_of(data / "metrics.om.gz", Path(home))
 
 
 def _suggest(data: Path, out: Path, *options: str) -> Path:
@@ -72,9 +77,8 @@ def _forecast(before: list[Page], ahead: list[Page], incidents: list[Incident]) 
         low, high = _resampled(pairs)
         cut = 1 - getattr(new, what) / getattr(old, what)
         name = "pages outside cut" if what == "noise" else "minutes outside cut"
-        print(
-            f"| {name} | {_share(cut)} ({getattr(old, what)} → {getattr(new, what)}) | {_share(low)} to {_share(high)} |"
-        )
+        figures = f"{_share(cut)} ({getattr(old, what)} → {getattr(new, what)})"
+        print(f"| {name} | {figures} | {_share(low)} to {_share(high)} |")
     low, high = _wilson(len(lost) + len(late), len(old.delays))
     print(
         f"| catches lost or late | {len(lost)} + {len(late)} of {len(old.delays)} | {_share(low)} to {_share(high)} |"

@@ -114,7 +114,7 @@ def _suggestion(one: Suggestion, report: Report, problems: Mapping[str, str]) ->
         "cluster": _cluster(one.cluster),
         "rule": _rule(one.cluster.rule),
         "rules": [_rule(rule) for rule in candidate.rules],
-        "words": change(one.cluster.rule, candidate.rules),
+        "words": change(one.cluster.rule, candidate.rules, candidate.proposal),
         "evidence": _evidence(one.evidence),
         "reasons": list(one.reasons),
         "doubts": [worry] if worry else [],

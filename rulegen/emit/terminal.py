@@ -71,7 +71,7 @@ class _Page:
         shown = self.report.suggestions[: self.limit]
         for one in shown:
             style = "red" if one.id in self.problems else ""
-            words = changes(one.cluster.rule, one.candidate.rules)
+            words = changes(one.cluster.rule, one.candidate.rules, one.candidate.proposal)
             what = "\n  ".join((self._named(one), f"{one.cluster.pattern}: {words[0]}", *words[1:]))
             row = (what, *_row(one), _grade(one))[: len(table.columns)]
             table.add_row(*map(Text, row), style=style)
@@ -80,7 +80,7 @@ class _Page:
         demotions = sum(one.candidate.change == "demotion" for one in self.report.suggestions)
         tunings = len(self.report.suggestions) - demotions
         table.add_section()
-        table.add_row(*_total(f"{counted(tunings, 'tuning')} alone", self.report.tuning), style="bold")
+        table.add_row(*_total(f"{counted(tunings, 'tuning')} together", self.report.tuning), style="bold")
         if demotions:
             table.add_row(*_total(f"with {counted(demotions, 'demotion')}", self.report.together), style="bold")
         return table
@@ -102,7 +102,7 @@ class _Page:
         self._line(f"  {self.report.mode} lost or late: {_interval(found.loss)}")
 
     def _suggestion(self, one: Suggestion) -> None:
-        words = change(one.cluster.rule, one.candidate.rules)
+        words = change(one.cluster.rule, one.candidate.rules, one.candidate.proposal)
         self.console.print()
         self._line(f"{self._named(one)}: {words} ({one.candidate.proposal.template} {one.id})", "bold")
         self._line(f"{one.cluster.pattern}: {why(one.cluster)}")
@@ -120,7 +120,7 @@ class _Page:
         self.console.print()
         self._line(f"Refused, the best of each cluster ({len(refused)}):", "bold")
         for one in refused[: self.limit]:
-            words = change(one.cluster.rule, one.candidate.rules)
+            words = change(one.cluster.rule, one.candidate.rules, one.candidate.proposal)
             self._line(f"  {self._named(one)}, {one.candidate.proposal.template} ({words}): {one.reasons[0]}")
         self._more(len(refused))
 

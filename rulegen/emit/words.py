@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from difflib import SequenceMatcher
 
+from rulegen.core.candidate import Proposal, SlotValue
 from rulegen.core.cluster import Cluster, Pattern
 from rulegen.core.durations import format_duration
 from rulegen.core.outcome import Measure, Suggestion
@@ -13,6 +14,7 @@ from rulegen.core.rule import Rule
 from rulegen.emit.expression import Token, canonical, tokens
 
 MARK = "rulegen:"  # starts every comment that rulegen writes, and tells them from the user's own
+REWRITTEN = "expression rewritten"
 _LONG = 48  # characters of an expression's changed part that are still read at a glance
 _COMPARISONS = frozenset((">", ">=", "<", "<=", "==", "!="))
 
@@ -23,19 +25,32 @@ def one_line(text: str) -> str:
     return "".join(char if char.isprintable() else " " if char.isspace() else "?" for char in text)
 
 
-def change(old: Rule, new: tuple[Rule, ...]) -> str:
-    """What happens to ``old`` when ``new`` take its place, on one line: ``for 0s → 5m, > 80 → > 95``."""
-    return ", ".join(changes(old, new))
+def change(old: Rule, new: tuple[Rule, ...], proposal: Proposal | None = None) -> str:
+    """What changes, in a line: ``for 0s → 5m, > 80 → > 95``."""
+    return ", ".join(changes(old, new, proposal))
 
 
-def changes(old: Rule, new: tuple[Rule, ...]) -> tuple[str, ...]:
-    """The same, one change each [at least one]. Comes from comparing the rules, so a template needs no words here."""
+def changes(old: Rule, new: tuple[Rule, ...], proposal: Proposal | None = None) -> tuple[str, ...]:
+    """What changes, one thing each; an expression too changed to show is told by the slots of ``proposal``."""
     if len(new) != 1 or new[0].kind != old.kind:
         records = sum(rule.kind == "record" for rule in new)
         alerts = len(new) - records
         made = [counted(records, "recording rule")] * bool(records) + [counted(alerts, "alert")] * bool(alerts)
         return (f"1 rule → {' + '.join(made)}",)
-    return tuple(map(one_line, _changes(old, new[0]))) or ("no change",)
+    told = (_slots(proposal) if proposal and one == REWRITTEN else one for one in _changes(old, new[0]))
+    return tuple(map(one_line, told)) or ("no change",)
+
+
+def _slots(proposal: Proposal) -> str:
+    """``aggregate_count: by service, at_least 4``; the wait has words of its own."""
+    filled = (f"{name} {_value(value)}" for name, value in proposal.slots.items() if name != "for")
+    return f"{proposal.template}: {', '.join(filled)}"
+
+
+def _value(value: SlotValue) -> str:
+    if isinstance(value, tuple):
+        return " and ".join(value)
+    return format_duration(value) if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else value
 
 
 def note(suggestion: Suggestion, mode: str) -> str:
@@ -148,9 +163,9 @@ def _expression(old: str, new: str) -> str:
         was, now = _shown(old, before), _shown(new, after)
         if len(was) + len(now) > _LONG:
             was, now = _elided(old, before, new, after)
-        return f"{was} → {now}" if len(was) + len(now) <= 2 * _LONG else "expression rewritten"
+        return f"{was} → {now}" if len(was) + len(now) <= 2 * _LONG else REWRITTEN
     made = _shown(new, after) if after else _shown(old, before)
-    return f"{'+' if after else '−'} {made}" if len(made) <= _LONG else "expression rewritten"
+    return f"{'+' if after else '−'} {made}" if len(made) <= _LONG else REWRITTEN
 
 
 def _elided(old: str, before: tuple[Token, ...], new: str, after: tuple[Token, ...]) -> tuple[str, str]:

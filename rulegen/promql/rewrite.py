@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import promql_parser as pp
 
@@ -118,6 +119,8 @@ def fill(pattern: str, **parts: str) -> str:
             for side in (node.lhs, node.rhs):
                 if isinstance(side, pp.VectorSelector):
                     around[side.name] = _PRECEDENCE[str(node.op)]
+        elif isinstance(node, pp.UnaryExpr) and isinstance(node.expr, pp.VectorSelector):
+            around[node.expr.name] = _PRECEDENCE["*"]
 
     pp.walk(pp.parse(pattern), look)
     filled = {}
@@ -206,11 +209,12 @@ def aggregated(expr: str, op: str, by: Sequence[str]) -> str:
 
 
 def number(value: float) -> str:
-    """``value`` as people write it in a rule: whole numbers without a point, nothing in exponents below 1e15."""
-    if value == int(value) and abs(value) < 1e15:
+    """``value`` as people write it in a rule: whole numbers without a point, no exponents from 1e-9 to 1e15."""
+    value = float(value)
+    if value.is_integer() and abs(value) < 1e15:
         return str(int(value))
-    text = repr(float(value))
-    return f"{value:.12f}".rstrip("0") if "e-" in text and abs(value) > 1e-9 else text
+    text = repr(value)
+    return f"{Decimal(text):f}" if "e-" in text and abs(value) > 1e-9 else text
 
 
 def _replace_binary(expr: str, index: int, new: str) -> str:

@@ -26,6 +26,7 @@ EFFORT = 0.01  # a step of complexity must cut at least this share of the rule's
 # A page that becomes a ticket is no small change at all: it has to be much quieter than any tuning.
 COMPLEXITY = {"hold": 1, "retune": 2, "carve_out": 3, "smooth": 3, "collapse": 3, "demote": 20}
 MOST_COMPLEX = 4
+TARGET = 4.0  # for each target that is named: a list of names ages
 EXTENT = 3.0  # for each doubling of the wait (from a minute on) or of the threshold: far-reaching changes overfit
 
 
@@ -80,6 +81,8 @@ def _options(standing: Standing, ref: RuleRef, passed: Sequence[Verdict]) -> lis
 def _effort(old: Rule, candidate: Candidate) -> float:
     """How far a change goes: the kind of change, and how many times it doubles the wait and the threshold."""
     effort: float = COMPLEXITY.get(candidate.proposal.template, MOST_COMPLEX)
+    if isinstance(targets := candidate.proposal.slots.get("targets"), tuple):
+        effort += TARGET * len(targets)
     limits = [found.threshold for rule in (old, *candidate.rules) if (found := comparison(rule.expr)) is not None]
     waits = [rule.hold for rule in (old, *candidate.rules)]
     effort += EXTENT * sum(math.log2(1 + max(0, wait - waits[0]) / MINUTE) for wait in waits[1:2])

@@ -50,7 +50,7 @@ def test_the_table_says_it_in_ten_seconds(made: Made) -> None:
     at, row = next((i, line) for i, line in enumerate(table) if line.startswith("HighLatency"))
     assert " ".join(row.split()) == "HighLatency 406 → 15.5 4012 → 202 12/12 ≤ 1m"
     assert table[at + 1].strip() == "flapping: for 0s → 5m"
-    assert any(line.startswith("1 tuning alone ") for line in table)
+    assert any(line.startswith("1 tuning together ") for line in table)
     assert any(line.startswith("  pages −78%, minutes") for line in table)
     assert any(line.startswith("with 1 demotion ") for line in table)
     assert any(line.startswith("  pages −88%, minutes") for line in table)

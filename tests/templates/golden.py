@@ -1,0 +1,85 @@
+"""One template's cases: a rule, what is known of its noise, filled slots by their tokens, and the rules that come out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from histories import PATH, ref
+from ruamel.yaml import YAML
+
+from rulegen.core.candidate import Slot, Slots, SlotValue
+from rulegen.core.cluster import Cluster, Facts, Grade, Inventory, Pattern
+from rulegen.core.durations import MINUTE, parse_duration
+from rulegen.core.labels import Labels
+from rulegen.core.rule import Rule, RuleRef
+from rulegen.templates import TEMPLATES
+from rulegen.templates.template import Template
+
+CASES = Path(__file__).parent / "cases"
+BY_NAME = {template.name: template for template in TEMPLATES}
+
+
+@dataclass(frozen=True)
+class Case:
+    template: Template
+    name: str
+    cluster: Cluster
+    choices: dict[str, list[str]] | None  # slot → tokens, in order; None: the template does not fit
+    slots: dict[str, str | list[str]]  # slot → token, or tokens
+    rules: tuple[Rule, ...]
+
+    def filled(self) -> Slots:
+        offered = self.template.slots(self.cluster)
+        assert offered is not None
+        return Slots(tuple((slot.name, _value(slot, self.slots[slot.name])) for slot in offered))
+
+
+def cases() -> list[Case]:
+    found = []
+    for path in sorted(CASES.glob("*.yaml")):
+        for given in YAML(typ="safe").load(path.read_text()):
+            found.append(_case(BY_NAME[path.stem], given))
+    return found
+
+
+def rule(given: dict[str, Any]) -> Rule:
+    kind = "alert" if "alert" in given else "record"
+    waits = [parse_duration(given.get(key, "0s")) for key in ("for", "keep_firing_for")]
+    labels = Labels(given.get("labels", {}))
+    return Rule(given[kind], given["expr"], kind, *waits, labels)  # type: ignore[arg-type]
+
+
+def cluster(
+    old: Rule, inventory: Inventory, series: int = 4, grade: Grade = Grade.METRICS, place: RuleRef | None = None
+) -> Cluster:
+    facts = Facts(20, 90.0, 10.0, series, 2 * MINUTE, 9 * MINUTE, 4 * MINUTE, 0.5, 0.1, 0.4, 0.01, 0.2, 1)
+    return Cluster("c-1", old, place or ref(), MINUTE, grade, Pattern.MIXED, facts, inventory, ())
+
+
+def _case(template: Template, given: dict[str, Any]) -> Case:
+    known = given.get("known", {})
+    inventory = Inventory(
+        metrics=(),
+        labels=tuple(known.get("labels", {}).items()),
+        values=tuple((label, value) for label, value in known.get("values", [])),
+        thresholds=tuple(map(float, known.get("thresholds", []))),
+    )
+    place = RuleRef(known.get("path", PATH), "g", 0)
+    return Case(
+        template,
+        f"{template.name}: {given['case']}",
+        cluster(rule(given["rule"]), inventory, known.get("series", 4), place=place),
+        given.get("choices"),
+        given.get("slots", {}),
+        tuple(rule(one) for one in given.get("rules", [])),
+    )
+
+
+def _value(slot: Slot, tokens: str | list[str]) -> SlotValue:
+    named = {choice.token: choice.value for choice in slot.choices}
+    if slot.most == 1:
+        (token,) = [tokens] if isinstance(tokens, str) else tokens
+        return named[token]
+    return tuple(str(choice.value) for choice in slot.choices if choice.token in tokens)
