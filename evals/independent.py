@@ -97,7 +97,7 @@ def pages(url: str, rule_file: Path, start: int, end: int, paging: frozenset[str
     """All pages (alerts with a ``paging`` severity) of ``rule_file``'s rules at every full minute of the range."""
     found, number = [], 0
     for group in YAML(typ="safe").load(rule_file.read_text())["groups"]:
-        for rule in group["rules"]:
+        for rule in group["rules"] or ():
             number += 1
             if rule.get("labels", {}).get("severity", "") not in paging:
                 continue

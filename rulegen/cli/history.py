@@ -1,24 +1,27 @@
-"""From the options that name sources to a history."""
+"""From what the user named to a history."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rulegen.cli.sources import Sources
 from rulegen.core.alert import Episode
-from rulegen.core.durations import DAY, MINUTE, SECOND, parse_duration
+from rulegen.core.durations import DAY, SECOND
 from rulegen.core.history import History, Semantics, recordings
-from rulegen.core.incident import IncidentRecord
+from rulegen.core.incident import Incident, IncidentRecord
+from rulegen.core.labels import Labels
 from rulegen.core.rule import RuleSet
 from rulegen.core.series import Samples, Series
 from rulegen.core.source import RuleSource
-from rulegen.core.spans import Grid, Span, union
+from rulegen.core.spans import Grid, Span, inside, intersect
 from rulegen.desk import Progress
 from rulegen.errors import InputError, Problem, UnsupportedError
 from rulegen.ingest.alerts import read_alerts
 from rulegen.ingest.impact import held
-from rulegen.ingest.incidents import parse_judged, read_incidents, record
+from rulegen.ingest.incidents import read_incidents, record
 from rulegen.ingest.openmetrics import read_metrics
 from rulegen.ingest.prometheus import (
     Connection,
@@ -31,246 +34,265 @@ from rulegen.ingest.prometheus import (
 )
 from rulegen.ingest.rulefile import read_rules
 from rulegen.ingest.text import read_text
-from rulegen.ingest.times import parse_time
 from rulegen.promql import Evaluator, ExpressionError, Scalar, selectors
 
 DEFAULT_SINCE = 14 * DAY
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
-    """What to read, as the user named it; times in ms where they are numbers."""
-
-    prometheus: str = ""
-    metrics: Path | None = None
-    alerts: Path | None = None
-    rules: tuple[Path, ...] = ()
-    incidents: Path | None = None
-    impact: str = ""
-    judged: tuple[str, ...] = ()
-    since: str = ""
-    start: str = ""
-    end: str = ""
-    semantics: str = ""
-    interval: int = MINUTE
-    token_file: str = ""
-    user: str = ""
-    ca: str = ""
-    timeout: int = 30 * SECOND
-
-
-@dataclass(frozen=True, slots=True)
 class Read:
-    """A history, the texts of its rule files, and what was wrong with items of the input."""
+    """A history, the texts of its rule files, the bad items among the input's good ones, what a server could not or
+    would not tell of what was asked, and the doubts that follow for the report."""
 
     history: History
     sources: tuple[RuleSource, ...]
     problems: tuple[Problem, ...]
+    remarks: tuple[Problem, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What the user's rule and incident files say; read first, so that an error in them is told at once."""
+
+    rules: RuleSet
+    texts: tuple[RuleSource, ...]
+    incidents: tuple[Incident, ...] | None
+    problems: tuple[Problem, ...]
 
 
 def read(sources: Sources, progress: Progress) -> Read:
-    """Reads everything that ``sources`` name. Raises InputError and UpstreamError."""
-    _check(sources)
-    if sources.prometheus:
-        with _connection(sources) as conn:
-            return _from_server(conn, sources, progress)
-    return _from_files(sources, progress)
-
-
-def _check(sources: Sources) -> None:
-    given = [name for name in ("prometheus", "metrics", "alerts") if getattr(sources, name)]
-    if not given:
-        raise InputError("nothing to read: give --prometheus URL, --metrics FILE or --alerts FILE")
-    if "prometheus" in given and len(given) > 1:
-        raise InputError("--prometheus already brings metrics and alerts: leave out --metrics and --alerts")
-    if sources.metrics and not sources.rules:
-        raise InputError("--metrics needs --rules: without rules there is nothing to replay")
-    if sources.incidents and sources.impact:
-        raise InputError("--incidents and --impact both say what was wrong: give one")
-    if sources.judged and not sources.incidents:
-        raise InputError("--judged says for which time --incidents was kept: give both")
-    if sources.impact and not (sources.prometheus or sources.metrics):
-        raise InputError("--impact needs metrics: give --prometheus or --metrics")
-    if sources.since and sources.start:
-        raise InputError("--since and --start both say where to begin: give one")
-    if sources.semantics not in ("", "open", "closed"):
-        raise InputError(f"--range-semantics: {sources.semantics!r} is neither open nor closed")
-    if sources.interval <= 0:
-        raise InputError("--interval must be longer than nothing")
-
-
-def _from_files(sources: Sources, progress: Progress) -> Read:
+    """Reads everything that ``sources`` name; they are taken to be checked. Raises InputError and UpstreamError."""
     progress("reading files", 0, 1)
-    rules, texts, problems = _rules(sources)
+    files = _files(sources)
+    if not sources.prometheus:
+        return _from_files(sources, files)
+    with _connection(sources) as conn:
+        return _from_server(conn, sources, files, progress)
+
+
+def _files(sources: Sources) -> _Files:
+    rules, texts, problems = read_rules(sources.rules, sources.interval) if sources.rules else (RuleSet(), (), ())
+    if sources.incidents is None:
+        return _Files(rules, texts, None, problems)
+    incidents, wrong = read_incidents(sources.incidents)
+    return _Files(rules, texts, incidents, (*problems, *wrong))
+
+
+def _from_files(sources: Sources, files: _Files) -> Read:
     samples, wrong = read_metrics(sources.metrics) if sources.metrics else (Samples(), ())
     episodes, odd = read_alerts(sources.alerts) if sources.alerts else ((), ())
-    span = _span_of_files(sources, samples, episodes)
+    whole = _whole(samples, episodes)
+    if whole is None:
+        raise InputError(f"{sources.metrics or sources.alerts}: no data: no sample and no alert")
+    if not whole.length:
+        raise InputError(f"{sources.metrics or sources.alerts}: data of one moment only, and a history needs more")
+    span = _narrowed(_wanted_of_files(sources, whole), samples, episodes)
+    if span is None:
+        raise InputError(f"no data in that range: the files hold {_shown(whole)}")
     semantics: Semantics = "closed" if sources.semantics == "closed" else "open"
+    history = _history(span, files.rules, samples, episodes, semantics)
+    if sources.impact:
+        found = _evaluated(sources, history)
+        history = replace(history, record=_kept(found, sources, span))
+    history = _with_incidents(sources, files, history)
+    return Read(history, files.texts, (*files.problems, *wrong, *odd))
+
+
+def _from_server(conn: Connection, sources: Sources, files: _Files, progress: Progress) -> Read:
+    wanted = _wanted_of_server(sources)
+    semantics, doubts = _semantics(conn, sources)
+    rules, strange = (files.rules, ()) if sources.rules else _server_rules(conn)
+    if not len(rules):
+        raise InputError(f"{conn.url}: the server has no rules; name rule files with --rules")
+    samples, missing = _samples(conn, _selectors(rules), wanted, progress)
+    episodes, odd = fetch_alerts(conn, wanted, sources.interval, _stage(progress, "reading alerts"))
+    span = _narrowed(wanted, samples, episodes)
+    if span is None:
+        raise InputError(f"{conn.url}: no data from {_shown(wanted)}: neither the rules' metrics nor ALERTS")
     history = _history(span, rules, samples, episodes, semantics)
-    problems = (*problems, *wrong, *odd)
+    remarks = [*missing, *odd]
     if sources.impact:
-        history = replace(history, record=_impact_here(sources, history))
-    return _with_incidents(sources, Read(history, texts, problems))
+        grid = Grid(span.start, span.end, sources.interval)
+        series, wrong = query_range(conn, sources.impact, grid, _stage(progress, "reading the impact"))
+        remarks += wrong
+        history = replace(history, record=_kept(series, sources, span))
+    history = _with_incidents(sources, files, history)
+    told = tuple(dict.fromkeys(one for one in remarks if not _is_unmatched(one, conn)))
+    if told:
+        doubts += (f"the server did not tell all that was asked ({len(told)} remarks), the first: {told[0].message}",)
+    return Read(history, files.texts, (*files.problems, *strange), told, doubts)
 
 
-def _from_server(conn: Connection, sources: Sources, progress: Progress) -> Read:
-    semantics = read_semantics(conn)
-    problems: tuple[Problem, ...] = ()
+def _server_rules(conn: Connection) -> tuple[RuleSet, tuple[Problem, ...]]:
+    """The rules that the server evaluates, without those in a PromQL that is not ours, which are problems."""
+    found, problems = fetch_rules(conn)
+    groups = []
+    for group in found.groups:
+        kept = []
+        for rule in group.rules:
+            try:
+                selectors(rule.expr)
+                kept.append(rule)
+            except (ExpressionError, UnsupportedError) as error:
+                what = f'group "{group.name}", rule "{rule.name}": its expression cannot be read: {error}'
+                problems += (Problem(conn.url, 0, what),)
+        groups.append(replace(group, rules=tuple(kept)))
+    return RuleSet(tuple(groups)), problems
+
+
+def _samples(
+    conn: Connection, reach: Mapping[str, int], wanted: Span, progress: Progress
+) -> tuple[Samples, tuple[Problem, ...]]:
+    """The samples of each selector from as far before ``wanted`` as it ``reach``es, ms."""
+    found: dict[Labels, Series] = {}
+    problems: list[Problem] = []
+    distances = sorted(set(reach.values()), reverse=True)  # a series that two selectors match is kept at its longest
+    for number, before in enumerate(distances):
+        texts = [text for text, distance in reach.items() if distance == before]
+        span = Span(max(0, wanted.start - before), wanted.end)
+        tell = _stage(progress, "reading samples", number, len(distances))
+        samples, wrong = fetch_samples(conn, texts, span, tell)
+        problems += wrong
+        for one in samples:
+            found.setdefault(one.labels, one)
+    return Samples.of(found.values()), tuple(problems)
+
+
+def _is_unmatched(problem: Problem, conn: Connection) -> bool:
+    """A selector that matches nothing is no bad item: the report names it, with its rule."""
+    return problem.path == conn.url and " matched nothing from " in problem.message
+
+
+def _semantics(conn: Connection, sources: Sources) -> tuple[Semantics, tuple[str, ...]]:
+    told = read_semantics(conn)
     if sources.semantics:
-        semantics = "closed" if sources.semantics == "closed" else "open"
-    elif semantics is None:
-        told = "no build information, so range windows are taken to be left-open (--range-semantics says otherwise)"
-        problems, semantics = (Problem(conn.url, 0, told),), "open"
-    span = _span_now(sources)
-    if sources.rules:
-        rules, texts, wrong = _rules(sources)
-    else:
-        rules, wrong = fetch_rules(conn)
-        texts = ()
-        if not len(rules):
-            raise InputError(f"{conn.url}: the server has no rules; name rule files with --rules")
-    problems += wrong
+        return "closed" if sources.semantics == "closed" else "open", ()
+    if told is None:
+        return "open", (
+            f"{conn.url} does not say which Prometheus it is, so range windows are taken to be left-open "
+            "(--range-semantics says otherwise)",
+        )
+    return told, ()
 
-    def tell(done: int, total: int, what: str) -> None:
-        progress(f"reading {what}", done, total)
 
-    wanted = _wanted(rules, sources.impact)
-    reach = Span(span.start - max((before for _, before in wanted), default=0), span.end)
-    samples, missing = fetch_samples(conn, [text for text, _ in wanted], reach, tell)
-    episodes, odd = fetch_alerts(conn, span, sources.interval, tell)
-    problems += (*missing, *odd)
-    if not len(samples) and not episodes:
-        raise InputError(f"{conn.url}: no data between {_shown(span)}: neither the rules' metrics nor ALERTS")
-    history = _history(_narrowed(span, samples, episodes), rules, samples, episodes, semantics)
-    if sources.impact:
-        grid = Grid(history.span.start, history.span.end, sources.interval)
-        series, odd = query_range(conn, sources.impact, grid, tell)
-        problems += odd
-        history = replace(history, record=_some(held(series, sources.interval, history.span), sources.impact))
-    return _with_incidents(sources, Read(history, texts, problems))
+def _stage(progress: Progress, name: str, part: int = 0, parts: int = 1) -> Callable[[int, int, str], None]:
+    """Tells ``progress`` of the ``part``-th of ``parts`` equal parts of a stage, whatever selector is being read."""
+
+    def tell(done: int, total: int, _: str) -> None:
+        progress(name, part * total + done, parts * total)
+
+    return tell
 
 
 def _history(
     span: Span, rules: RuleSet, samples: Samples, episodes: tuple[Episode, ...], semantics: Semantics
 ) -> History:
-    runs = recordings(samples) or (span,)
-    inner = [Span(max(one.start, span.start), min(one.end, span.end)) for one in runs if one.start < span.end]
-    kept = tuple(one for one in inner if one.end > span.start) or (span,)
-    return History(span, kept, rules, samples, episodes, None, semantics)
+    runs = tuple(one for one in intersect(recordings(samples), [span]) if one.length)
+    return History(span, runs or (span,), rules, samples, episodes, None, semantics)
 
 
-def _with_incidents(sources: Sources, found: Read) -> Read:
-    if sources.incidents is None:
-        return found
-    incidents, wrong = read_incidents(sources.incidents)
-    try:
-        kept = record(incidents, tuple(parse_judged(text) for text in sources.judged))
-    except ValueError as error:
-        raise InputError(f"--judged: {error}") from None
-    span = found.history.span
-    if not any(one.span.start <= span.end and one.span.end >= span.start for one in incidents):
+def _with_incidents(sources: Sources, files: _Files, history: History) -> History:
+    if files.incidents is None:
+        return history
+    kept, span = record(files.incidents, sources.judged), history.span
+    if not any(one.span.start <= span.end and one.span.end >= span.start for one in files.incidents):
         raise InputError(f"{sources.incidents}: no incident lies in the history, {_shown(span)}")
-    return replace(found, history=replace(found.history, record=kept), problems=(*found.problems, *wrong))
+    if not any(one.length for one in intersect(kept.judged, [span])):
+        raise InputError(f"--judged: lies outside of the history, {_shown(span)}")
+    return replace(history, record=kept)
 
 
-def _rules(sources: Sources) -> tuple[RuleSet, tuple[RuleSource, ...], tuple[Problem, ...]]:
-    return read_rules(sources.rules, sources.interval) if sources.rules else (RuleSet(), (), ())
-
-
-def _wanted(rules: RuleSet, impact: str) -> list[tuple[str, int]]:
+def _selectors(rules: RuleSet) -> dict[str, int]:
     """Every selector to fetch, with how far before an evaluation it reads, ms."""
-    exprs = [rule.expr for _, _, rule in rules] + ([impact] if impact else [])
     found: dict[str, int] = {}
-    for expr in exprs:
+    for _, _, rule in rules:
         try:
-            for selector in selectors(expr):
+            for selector in selectors(rule.expr):
                 found[selector.text] = max(found.get(selector.text, 0), selector.before_ms)
-        except ExpressionError as error:
-            raise InputError(f"--impact: {error}") from None
-        except UnsupportedError:
+        except (ExpressionError, UnsupportedError):
             continue  # the replay names the rule and the reason
-    return list(found.items())
+    return found
 
 
-def _impact_here(sources: Sources, history: History) -> IncidentRecord:
+def _evaluated(sources: Sources, history: History) -> list[Series]:
+    """The impact over a history from files, as :func:`query_range` has it from a server."""
     grid = Grid(history.span.start, history.span.end, sources.interval)
     try:
         value = Evaluator(history.samples, semantics=history.semantics).evaluate(sources.impact, grid)
-    except (ExpressionError, UnsupportedError) as error:
+    except UnsupportedError as error:
         raise InputError(f"--impact: {error}") from None
     if isinstance(value, Scalar):
         raise InputError("--impact: is a scalar; give a comparison that holds while something is wrong")
     times = grid.times()
     rows = zip(value.labels, value.values, value.present, strict=True)
-    series = [Series(labels, times[here], values[here]) for labels, values, here in rows]
-    return _some(held(series, sources.interval, history.span), sources.impact)
+    return [Series(labels, times[here], values[here]) for labels, values, here in rows]
 
 
-def _some(found: IncidentRecord, impact: str) -> IncidentRecord:
+def _kept(series: Iterable[Series], sources: Sources, span: Span) -> IncidentRecord:
+    found = held(series, sources.interval, span)
     if not found.incidents:
-        raise InputError(f"--impact: {impact} never held in the history")
+        raise InputError(f"--impact: {sources.impact} never held from {_shown(span)}")
+    healthy = ~inside(Grid(span.start, span.end, sources.interval).times(), [one.span for one in found.incidents])
+    if not healthy.any():
+        raise InputError(
+            f"--impact: {sources.impact} held all the time, so that nothing is noise; "
+            "give a comparison that holds only while something is wrong"
+        )
     return found
 
 
-def _span_of_files(sources: Sources, samples: Samples, episodes: tuple[Episode, ...]) -> Span:
-    spans = [one.span for one in episodes]
-    if (measured := samples.span()) is not None:
-        spans.append(measured)
-    if not spans:
-        raise InputError("the files hold no data: no sample and no alert")
-    whole = Span(min(one.start for one in spans), max(one.end for one in spans))
-    end = min(whole.end, _time("--end", sources.end)) if sources.end else whole.end
-    start = whole.start
-    if sources.start:
-        start = max(start, _time("--start", sources.start))
-    if sources.since:
-        start = max(start, end - _duration("--since", sources.since))
+def _wanted_of_files(sources: Sources, whole: Span) -> Span:
+    end = whole.end if sources.end is None else min(whole.end, sources.end)
+    start = whole.start if sources.start is None else max(whole.start, sources.start)
+    if sources.since is not None:
+        start = max(start, end - sources.since)
     if end < start:
         raise InputError(f"no data in that range: the files hold {_shown(whole)}")
     return Span(start, end)
 
 
-def _span_now(sources: Sources) -> Span:
-    end = _time("--end", sources.end) if sources.end else int(time.time()) * 1000
-    back = _duration("--since", sources.since) if sources.since else DEFAULT_SINCE
-    start = _time("--start", sources.start) if sources.start else end - back
+def _wanted_of_server(sources: Sources) -> Span:
+    end = int(time.time()) * SECOND if sources.end is None else sources.end
+    back = DEFAULT_SINCE if sources.since is None else sources.since
+    start = max(0, end - back) if sources.start is None else sources.start
     if end <= start:
-        raise InputError("--end must come after --start")
+        raise InputError("--end (or now) must come after --start")
     return Span(start, end)
 
 
-def _narrowed(span: Span, samples: Samples, episodes: tuple[Episode, ...]) -> Span:
-    """``span`` without the time before the first and after the last data."""
-    held_by = [one.span for one in episodes]
+def _whole(samples: Samples, episodes: tuple[Episode, ...]) -> Span | None:
+    """From the first data to the last; None when there is none."""
+    spans = [one.span for one in episodes]
     if (measured := samples.span()) is not None:
-        held_by.append(measured)
-    whole = union(held_by)
-    return Span(max(span.start, whole[0].start), min(span.end, max(one.end for one in whole)))
+        spans.append(measured)
+    return Span(min(one.start for one in spans), max(one.end for one in spans)) if spans else None
+
+
+def _narrowed(wanted: Span, samples: Samples, episodes: tuple[Episode, ...]) -> Span | None:
+    """``wanted`` without the time before the first and after the last data in it; None when nothing lies there."""
+    spans = [one.span for one in episodes] + list(recordings(samples))
+    inner = intersect(spans, [wanted])
+    if not inner or inner[-1].end == inner[0].start:
+        return None
+    return Span(inner[0].start, inner[-1].end)
 
 
 def _connection(sources: Sources) -> Connection:
-    token = read_text(sources.token_file).strip() if sources.token_file else None
     return connect(
         sources.prometheus,
-        token=token,
+        token=_token(sources.token_file) if sources.token_file else None,
         user=sources.user or None,
         ca=sources.ca or None,
         timeout_s=sources.timeout / SECOND,
     )
 
 
-def _duration(option: str, text: str) -> int:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise InputError(f"{option}: {error}") from None
-
-
-def _time(option: str, text: str) -> int:
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        raise InputError(f"{option}: {error}") from None
+def _token(path: Path) -> str:
+    token = read_text(path).strip()
+    if not token or not token.isascii() or not token.isprintable():
+        raise InputError(f"{path}: no bearer token: a file with nothing but the token is expected")
+    return token
 
 
 def _shown(span: Span) -> str:

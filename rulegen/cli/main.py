@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
+from typing import NoReturn
 
 import typer
 
 from rulegen import __version__
-from rulegen.cli.suggest import demo, suggest
+from rulegen.cli.demo import demo
+from rulegen.cli.suggest import suggest
 from rulegen.errors import RulegenError
+
+DEBUG = "RULEGEN_DEBUG"
+STOPPED = 130
+
+# Typer shows usage errors in a box of its own; their base class tells them from ours, whichever Click is below it.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
     name="rulegen",
     help="Alert history in, better Prometheus rules out, and only those that the replay proved.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -25,30 +34,68 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _options(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 app.command()(suggest)
 app.command()(demo)
 
 
-def run() -> None:
-    """Runs the command line; an error that has a name ends with its message and exit code, without a traceback."""
+def run() -> NoReturn:
+    """Runs the command line and exits: 0, 2 for what the user gave, 3 for a server, 1 for other errors, 130 when
+    stopped. An error is one message without a traceback; ``RULEGEN_DEBUG=1`` shows the traceback of one that is a
+    fault of rulegen's own."""
+    for stream in (sys.stdout, sys.stderr):  # a name that the terminal's encoding lacks is shown as its escape
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        code = app(standalone_mode=False) or 0
+        sys.stdout.flush()
+        if code == STOPPED:  # by Ctrl-C, which Typer takes for itself
+            _say("stopped", code)
     except RulegenError as error:
-        print(f"rulegen: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("rulegen: stopped", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+        code = _say(str(error), error.exit_code)
+    except _UsageError as error:
+        code = _usage(error)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _say("stopped", STOPPED)
+    except BrokenPipeError:  # whoever read our output has enough, and what is left in the buffer has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1  # as rich ends where it meets this first
+    except MemoryError:
+        code = _say("out of memory: give less at a time (--since, --start and --end, fewer rules)", 1)
+    except Exception as error:
+        code = _fault(error)
+    sys.exit(code)
+
+
+def _usage(error: Exception) -> int:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "rulegen"
+    return _say(f"{error.format_message()} (see {command} --help)", 2)  # type: ignore[attr-defined] # Click's own
+
+
+def _fault(error: Exception) -> int:
+    if os.environ.get(DEBUG):
+        import traceback
+
+        traceback.print_exception(error)
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return _say(f"internal error: {what.splitlines()[0]}; please report it, with what {DEBUG}=1 shows", 1)
+
+
+def _say(message: str, code: int) -> int:
+    """Messages quote the input, which is untrusted: no terminal escapes, though lines stay lines."""
+    for number, line in enumerate(message.splitlines()):
+        text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+        print(f"rulegen: {text}" if not number or not line.startswith(" ") else text, file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from rulegen.desk import Progress
 
 @contextmanager
 def watching(quiet: bool) -> Iterator[Progress]:
+    """What the stages tell how far they are."""
     if quiet:
         yield lambda what, done, total: None
     elif sys.stderr.isatty():
@@ -40,9 +41,13 @@ def _bar() -> Iterator[Progress]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=None)
+        task, stage = bar.add_task("starting", total=None), ""
 
         def tell(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total)
+            nonlocal stage
+            if what != stage:
+                stage = what
+                bar.reset(task, description=what)  # the time that is left is this stage's
+            bar.update(task, completed=done, total=total)
 
         yield tell

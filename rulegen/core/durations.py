@@ -13,7 +13,7 @@ YEAR = 365 * DAY
 
 _UNITS = {"y": YEAR, "w": WEEK, "d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND, "ms": 1}
 # Prometheus, model.ParseDuration: units from large to small, each at most once, whole numbers.
-_DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
+_DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII)
 
 
 def parse_duration(text: str) -> int:
@@ -40,7 +40,7 @@ def format_duration(ms: int) -> str:
         return "0s"
     out, rest = [], ms
     for name, unit in _UNITS.items():
-        if name in ("y", "w", "d") and rest % unit and not (name == "d" and rest >= 2 * DAY):
+        if name in ("y", "w") and rest % unit:
             continue
         count, rest = divmod(rest, unit)
         if count:

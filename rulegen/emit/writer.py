@@ -34,6 +34,9 @@ def check(out: Path) -> None:
         if not out.exists():
             if out.is_symlink():
                 raise InputError(f"{out}: is a link to nothing; name another directory for --out")
+            above = next(parent for parent in out.parents if parent.exists())
+            if not above.is_dir():
+                raise InputError(f"{out}: {above} is not a directory; name another place for --out")
             return
         if not out.is_dir():
             raise InputError(f"{out}: is not a directory; name another place for --out")

@@ -37,7 +37,7 @@ def read_rules(
     """The rules of every file in ``paths``; of a directory, of each ``*.yml`` and ``*.yaml`` below that is not
     hidden.
 
-    Returns the rules, the text of each file that holds some (with the same ``RuleRef``s) and the problems. A group
+    Returns the rules, the text of each file that holds groups (with the same ``RuleRef``s) and the problems. A group
     without an interval has ``default_interval_ms``. Where two PrometheusRule resources (or mimirtool namespaces) of
     one file name a group alike, the later one is called ``name (namespace/resource)``.
 
@@ -60,9 +60,9 @@ def read_rules(
             continue
         problems += sorted(file.reader.problems)
         groups += file.groups
-        if file.texts:
+        if file.holds_groups:  # also without a usable rule: it goes out as it came in
             sources.append(RuleSource(found.path, file.text, tuple(file.texts)))
-    if not sources and not fatal:
+    if not any(source.rules for source in sources) and not fatal:
         fatal.append(f"{', '.join(names) or 'no path given'}: no rule that can be used")
     if fatal:
         raise InputError(*fatal, *map(str, problems))
@@ -121,6 +121,7 @@ class _File:
     reader: GroupReader = field(init=False)
     groups: list[RuleGroup] = field(default_factory=list)
     texts: list[RuleText] = field(default_factory=list)
+    holds_groups: bool = False
     taken: dict[str, str] = field(default_factory=dict)  # group name → the resource that has it
 
     def __post_init__(self) -> None:
@@ -184,6 +185,7 @@ class _File:
     def _groups(self, node: Node | None, line: int, owner: str) -> None:
         if node is not None and not isinstance(node, SequenceNode):
             self._problem(line, f"groups should be a list, not {node.kind}")
+        self.holds_groups = True
         for item in node.items if isinstance(node, SequenceNode) else ():
             read = self.reader.read(item)
             if read is not None:

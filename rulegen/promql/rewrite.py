@@ -232,7 +232,7 @@ def _replace_binary(expr: str, index: int, new: str) -> str:
 
 
 def _binding(node: pp.Expr) -> int:
-    """How tightly the outermost operator of ``node`` binds; calls, selectors and aggregations hold together anyway."""
+    """How tightly the outermost operator of ``node`` binds; calls, selectors and aggregations hold together."""
     if isinstance(node, pp.BinaryExpr):
         return _PRECEDENCE[str(node.op)]
     return 5 if isinstance(node, pp.UnaryExpr) else 7

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import os
 import re
 import time
 from collections import deque
@@ -214,6 +215,8 @@ class _Library:
 def _library() -> _Library:
     """Imports llama-cpp-python, which takes longer than all the rest of the start, and turns its log away from the
     terminal."""
+    # llama.cpp's OpenMP threads spin while they wait, which costs many times over when others want the processor.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         import llama_cpp
     except Exception as error:  # a native library fails in many ways: missing, half installed, for another machine

@@ -62,6 +62,9 @@ def stand_in(rule: Rule, original: Rule) -> Rule:
         raise UnsupportedError("a changed expression can't be judged from recorded alerts alone")
     if rule.hold < original.hold or rule.keep_firing_for < original.keep_firing_for:
         raise UnsupportedError("a shorter `for` can't be judged from recorded alerts alone")
+    if rule.hold > original.hold and original.keep_firing_for:
+        # The recorded tail may be nothing but keep_firing_for: it would pass for time that the expression held.
+        raise UnsupportedError("a longer `for` of a rule with keep_firing_for can't be judged from recorded alerts")
     # A recorded alert has already waited; what is left to wait is the difference.
     return replace(
         rule,

@@ -32,7 +32,7 @@ class Replayer:
 
     def __init__(self, history: History, interval: int) -> None:
         """``interval`` (ms) is how often recorded alerts are taken to have been evaluated."""
-        self._history = history
+        self._history, self._interval = history, interval
         recorded_names = {episode.name for episode in history.episodes}
         known = {rule.name for _, _, rule in history.rules if rule.kind == "alert"}
         unexplained = sorted(recorded_names - known)
@@ -43,15 +43,17 @@ class Replayer:
         )
         self._evaluator = self._evaluating(samples)
         self._broken: dict[str, str] = {}  # recorded names and why they are not to be had
-        for _, group, rule in history.rules:
+        self._groups = {ref: group for ref, group, _ in self.rules}
+        for ref, group, rule in history.rules:
             if rule.kind == "record":
                 try:
+                    self._supported(ref)
                     self._evaluator = self._recording(self._evaluator, rule, group.interval)
                 except (UnsupportedError, ExpressionError) as error:
                     self._broken[rule.name] = str(error)
         self._grades = {
             ref: Grade.ALERTS
-            if ref.group == observed.GROUP or (rule.name in recorded_names and self._blind(rule))
+            if _is_observed(ref) or (rule.name in recorded_names and self._blind(rule))
             else Grade.METRICS
             for ref, _, rule in self.rules
         }
@@ -75,9 +77,10 @@ class Replayer:
         Recording rules among them are worked out first, in order. Raises UnsupportedError (or QueryError, its kind)
         when a rule can't be evaluated.
         """
-        original = self._originals[ref]
-        if self._grades[ref] is Grade.ALERTS and ref.group != observed.GROUP:
-            rules = [observed.stand_in(rule, original) for rule in rules]
+        self._supported(ref)
+        if self._grades[ref] is Grade.ALERTS and not _is_observed(ref):
+            rules = [observed.stand_in(rule, self._originals[ref]) for rule in rules]
+            interval = min(interval, self._interval)  # between two evaluations a recorded alert would be overlooked
         records = [rule for rule in rules if rule.kind == "record"]
         evaluator = self._evaluator
         for rule in records:
@@ -117,8 +120,17 @@ class Replayer:
         """The selectors of ``rule`` that match nothing in the history."""
         return tuple(s.text for s in selectors(rule.expr) if not select(self._evaluator.samples, s))
 
+    def _supported(self, ref: RuleRef) -> None:
+        """Raises UnsupportedError for a rule in a group with settings that matter and are not replayed."""
+        group = self._groups[ref]
+        if group.limit or group.query_offset:
+            raise UnsupportedError(f"{'limit' if group.limit else 'query_offset'} of the group {group.name}")
+
     def _blind(self, rule: Rule) -> bool:
-        wanted = selectors(rule.expr)
+        try:
+            wanted = selectors(rule.expr)
+        except (ExpressionError, UnsupportedError):
+            return False  # replaying it gives the reason
         return bool(wanted) and not any(select(self._evaluator.samples, selector) for selector in wanted)
 
     def _vector(self, evaluator: Evaluator, expr: str, grid: Grid) -> Matrix:
@@ -153,6 +165,11 @@ def _recorded(labels: Labels, values: Values, present: Mask, times: Times) -> Se
     gone = np.concatenate(([False], present[:-1] & ~present[1:]))
     kept = present | gone
     return Series(labels, times[kept], np.where(gone, STALE, values)[kept])
+
+
+def _is_observed(ref: RuleRef) -> bool:
+    """Whether no file holds the rule: it stands for alerts that were recorded and that no rule explains."""
+    return not ref.path and ref.group == observed.GROUP
 
 
 def _alerts(samples: Samples) -> frozenset[object]:

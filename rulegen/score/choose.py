@@ -27,7 +27,7 @@ EFFORT = 0.01  # a step of complexity must cut at least this share of the rule's
 COMPLEXITY = {"hold": 1, "retune": 2, "carve_out": 3, "smooth": 3, "collapse": 3, "demote": 20}
 MOST_COMPLEX = 4
 TARGET = 4.0  # for each target that is named: a list of names ages
-EXTENT = 3.0  # for each doubling of the wait (from a minute on) or of the threshold: far-reaching changes overfit
+EXTENT = 3.0  # for each doubling of the wait, the window or the threshold: far-reaching changes overfit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,8 +84,10 @@ def _effort(old: Rule, candidate: Candidate) -> float:
     if isinstance(targets := candidate.proposal.slots.get("targets"), tuple):
         effort += TARGET * len(targets)
     limits = [found.threshold for rule in (old, *candidate.rules) if (found := comparison(rule.expr)) is not None]
-    waits = [rule.hold for rule in (old, *candidate.rules)]
-    effort += EXTENT * sum(math.log2(1 + max(0, wait - waits[0]) / MINUTE) for wait in waits[1:2])
+    slots = candidate.proposal.slots
+    longer = (slots.get("for", old.hold), old.hold), (slots.get("window", 0), 0)
+    for new, now in longer:
+        effort += EXTENT * math.log2(1 + max(0, new - now) / MINUTE) if isinstance(new, int) else 0
     if len(limits) == 2 and limits[0] * limits[1] > 0:
         effort += EXTENT * abs(math.log2(limits[1] / limits[0]))
     return effort

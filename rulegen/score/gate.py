@@ -109,7 +109,7 @@ def reasons(standing: Standing, candidate: Candidate, outcome: Outcome) -> tuple
         )
     dropped = (before.keys & judge.keys) - outcome.keys
     if dropped and outcome.fired:
-        found.append(f"drops the label {', '.join(sorted(dropped))} that says which incident it speaks of")
+        found.append(f"drops the label {', '.join(sorted(dropped))}: which incident it speaks of, or where it goes")
     lost, late = standing.missed(ref, outcome)
     if len(lost):
         found.append(f"loses {_names(judge, lost)}")

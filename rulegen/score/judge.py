@@ -12,6 +12,7 @@ from rulegen.core.outcome import NEVER, Firings, Outcome
 from rulegen.core.rule import RuleRef
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Grid, Mask, Span, inside, intersect
+from rulegen.score.paging import routing
 from rulegen.score.targets import Target
 
 BLOCKS = 40
@@ -49,7 +50,8 @@ class Judge:
         self.shown = self.counted & np.array([not one.member for one in targets], dtype=np.bool_)
         self._noisy: dict[Grid, tuple[Mask, NDArray[np.int64]]] = {}
         self._carried: dict[tuple[Labels, RuleRef], Mask] = {}
-        self.keys = frozenset(name for one in targets if one.rule is None for name in one.labels)
+        # Labels that no change may drop: they say which incident an alert speaks of, or where it goes.
+        self.keys = routing(settings.page, "--page") | {n for one in targets if one.rule is None for n in one.labels}
 
     @property
     def blocks(self) -> int:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import promql_parser as pp
+
 from rulegen.core.labels import Labels
 from rulegen.errors import InputError, UnsupportedError
-from rulegen.promql import ExpressionError, selectors
+from rulegen.promql import ExpressionError, Matcher, parse, selectors
 
 
 def matching(matchers: str, option: str) -> Callable[[Labels], bool]:
     """A predicate from PromQL ``matchers`` without braces (``severity="page",team!="dev"``).
 
-    Raises InputError, which names ``option``, when they don't parse.
+    Raises InputError, which names ``option``, when they are none.
     """
-    try:
-        wanted = selectors(f"alert{{{matchers}}}")[0].matchers[1:]  # without the made-up metric name
-    except (ExpressionError, UnsupportedError) as error:
-        raise InputError(f"{option} {matchers}: {error}") from None
+    wanted = _read(matchers, option)
     known: dict[Labels, bool] = {}
 
     def holds(labels: Labels) -> bool:
@@ -26,3 +25,18 @@ def matching(matchers: str, option: str) -> Callable[[Labels], bool]:
         return known[labels]
 
     return holds
+
+
+def routing(matchers: str, option: str) -> frozenset[str]:
+    """The labels that ``matchers`` look at, and so decide where an alert goes. Raises InputError likewise."""
+    return frozenset(matcher.name for matcher in _read(matchers, option))
+
+
+def _read(matchers: str, option: str) -> tuple[Matcher, ...]:
+    text = f"alert{{{matchers}}}"
+    try:
+        if not isinstance(parse(text), pp.VectorSelector):
+            raise InputError(f'{option} {matchers}: more than matchers; write them as severity="page",team!="dev"')
+        return selectors(text)[0].matchers[1:]  # without the made-up metric name
+    except (ExpressionError, UnsupportedError) as error:
+        raise InputError(f"{option} {matchers}: {error}") from None

@@ -88,7 +88,7 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("x")
     with pytest.raises(InputError, match="out: is not a directory"):
         writer.check(tmp_path / "out")
-    with pytest.raises(InputError, match="Not a directory"):
+    with pytest.raises(InputError, match="out is not a directory"):
         writer.write(tmp_path / "out" / "inner", FIRST)
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     with pytest.raises(InputError, match="is a link to nothing"):

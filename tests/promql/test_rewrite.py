@@ -151,7 +151,8 @@ def test_a_part_that_is_named_like_a_hole_stays_as_it_is() -> None:
 
 
 def test_offsets_and_at_are_kept() -> None:
-    expr = "rate(x[5m] offset 1h) + y @ 1600000000.5 + z offset -90s + rate(w[1m] @ end()) > max_over_time(v[1h:1m] offset 5m)"
+    expr = "rate(x[5m] offset 1h) + y @ 1600000000.5 + z offset -90s + rate(w[1m] @ end())"
+    expr += " > max_over_time(v[1h:1m] offset 5m)"
     found = excluding(expr, "a", ["b"])
     for part in ("[5m] offset 1h", "@ 1600000000.500", "offset -1m30s", "[1m] @ end()", "[1h:1m] offset 5m"):
         assert part in found, found

@@ -103,14 +103,21 @@ OLD = Rule("Deep", "queue > 5", hold=5 * MINUTE, keep_firing_for=MINUTE, labels=
 
 
 def test_what_is_left_to_wait_is_the_difference() -> None:
-    new = observed.stand_in(replace(OLD, hold=15 * MINUTE, keep_firing_for=MINUTE), OLD)
-    assert (new.hold, new.keep_firing_for) == (10 * MINUTE, 0)
+    old = replace(OLD, keep_firing_for=0)
+    new = observed.stand_in(replace(old, hold=15 * MINUTE, keep_firing_for=MINUTE), old)
+    assert (new.hold, new.keep_firing_for) == (10 * MINUTE, MINUTE)
     assert new.expr == observed.expression("Deep")
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"expr": "queue > 6"}, {"hold": 4 * MINUTE}, {"keep_firing_for": 0}, {"expr": "queue > 4", "hold": 9 * MINUTE}],
+    [
+        {"expr": "queue > 6"},
+        {"hold": 4 * MINUTE},
+        {"hold": 15 * MINUTE},
+        {"keep_firing_for": 0},
+        {"expr": "queue > 4", "hold": 9 * MINUTE},
+    ],
 )
 def test_what_recorded_alerts_can_not_tell_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(UnsupportedError, match="unsupported: "):

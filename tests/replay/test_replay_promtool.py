@@ -1,4 +1,4 @@
-"""What our replay says fires, asserted by ``promtool test rules``: the real rule manager, evaluation by evaluation."""
+"""What our replay says fires, asserted by ``promtool test rules``: the real rule manager, step by step."""
 
 from __future__ import annotations
 

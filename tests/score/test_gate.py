@@ -82,7 +82,7 @@ def test_drops_a_label() -> None:
     aims = targets(3, labels=Labels({"service": "a"}))
     board = standing([outcome(CATCHES, pages=80, keys=["service", "pod"])], aims)
     (why,) = judged(board, outcome(CATCHES, keys=["pod"]))
-    assert why == "drops the label service that says which incident it speaks of"
+    assert why == "drops the label service: which incident it speaks of, or where it goes"
     assert judged(board, outcome(CATCHES, keys=["service"])) == ()  # no incident speaks of pods
     vague = standing([outcome(CATCHES, pages=80, keys=["pod"])], aims)
     assert judged(vague, outcome(CATCHES, keys=["pod"])) == ()  # it never had it
@@ -158,8 +158,7 @@ def thirds() -> Parts:
 
 
 def in_parts(fit: int, gate: int, audit: int) -> Sequence[int]:
-    per = [fit] * (BLOCKS // 2) + [gate] * (BLOCKS // 4) + [audit] * (BLOCKS // 4)
-    return per
+    return [fit] * (BLOCKS // 2) + [gate] * (BLOCKS // 4) + [audit] * (BLOCKS // 4)
 
 
 def test_noise_on_the_gate_part_may_not_rise() -> None:

@@ -41,7 +41,8 @@ class World:
         return Judge(self.targets, self.judged, span, pages, self.settings, all_pages_are_noise=not record)
 
 
-times = st.integers(0, 10 * HOUR // STEP).map(lambda n: n * STEP)
+# Around few times of day, so that firings and incidents meet.
+times = st.builds(lambda hour, steps: hour * 2 * HOUR + steps * STEP, st.integers(0, 4), st.integers(0, 40))
 lengths = st.one_of(st.integers(0, 8), st.integers(0, 200)).map(lambda n: n * STEP)
 
 

@@ -1,4 +1,4 @@
-"""One template's cases: a rule, what is known of its noise, filled slots by their tokens, and the rules that come out."""
+"""The templates' cases: a rule, what is known of its noise, filled slots by their tokens, the rules that come out."""
 
 from __future__ import annotations
 

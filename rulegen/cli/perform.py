@@ -1,0 +1,68 @@
+"""One run, in order: check, read, suggest, write, show."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from rulegen.cli.history import Read, read
+from rulegen.cli.progress import watching
+from rulegen.cli.proposer import Asked, proposer
+from rulegen.cli.proposer import check as check_proposer
+from rulegen.cli.sources import Sources, apart
+from rulegen.cli.sources import check as check_sources
+from rulegen.core.settings import Settings
+from rulegen.emit.output import output
+from rulegen.emit.terminal import show
+from rulegen.emit.writer import check as check_out
+from rulegen.emit.writer import write
+from rulegen.errors import InputError
+from rulegen.pipeline import suggest
+
+SHOWN_PROBLEMS = 40  # a file of metrics names its first 20 bad lines and counts the others itself
+SHOWN_SUGGESTIONS = 10
+
+
+def perform(sources: Sources, settings: Settings, asked: Asked, out: Path, *, strict: bool, quiet: bool) -> None:
+    """Reads what ``sources`` name, finds suggestions, writes them to ``out`` and shows them on standard output.
+
+    With ``strict`` bad items among good ones are fatal; ``quiet`` leaves progress away.
+    Raises RulegenError.
+    """
+    check_sources(sources, settings, out)
+    check_proposer(asked)
+    check_out(out)
+    with watching(quiet) as progress:
+        found = read(sources, progress)
+        apart((Path(source.path) for source in found.sources), out)
+        _tell(found, strict)
+        who = proposer(asked, demote=settings.demote, seed=settings.seed, strict=strict)
+        report = suggest(found.history, settings, who.propose, progress, interval=sources.interval)
+    report = replace(report, doubts=(*report.doubts, *found.doubts, *who.doubts()))
+    written = output(report, found.sources, [str(path) for path in sources.rules])
+    write(out, written.files)
+    show(report, written, Console(highlight=False), limit=SHOWN_SUGGESTIONS)
+    print(f"\n{who.title}\nWritten to {out}: rules/, suggestions.json, candidates.jsonl.gz")
+
+
+def _tell(found: Read, strict: bool) -> None:
+    """Bad items among good ones, and what a server left open: named up to a point, and counted by file or URL.
+
+    With ``strict`` bad items are the end: raises InputError with all of them.
+    """
+    if strict and found.problems:
+        raise InputError(*map(str, found.problems))
+    problems = (*found.problems, *found.remarks)
+    if not problems:
+        return
+    for problem in problems[:SHOWN_PROBLEMS]:
+        print(f"rulegen: {problem}", file=sys.stderr)
+    if len(problems) > SHOWN_PROBLEMS:
+        print(f"rulegen: … and {len(problems) - SHOWN_PROBLEMS} more like these", file=sys.stderr)
+    counts = Counter(problem.path for problem in problems)
+    by_path = ", ".join(f"{count} about {path}" for path, count in counts.items())
+    print(f"rulegen: the rest of the input is used; messages: {by_path}", file=sys.stderr)

@@ -1,0 +1,61 @@
+"""What a user can name is documented: every command, option, environment variable, template, pattern and setting."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from rulegen.cli.main import DEBUG, app
+from rulegen.core.cluster import Grade, Pattern
+from rulegen.emit.output import CANDIDATES, RULES, SUGGESTIONS
+from rulegen.ingest.prometheus import credentials
+from rulegen.templates import TEMPLATES
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined] # with two commands it is a group
+FROM_ENVIRONMENT = (DEBUG, credentials.TOKEN, credentials.USER, credentials.PASSWORD, credentials.CA)
+
+
+def options() -> list[str]:
+    """The long names of all options of all commands, ``--no-…`` included, once each."""
+    names = {
+        name
+        for command in COMMANDS.values()
+        for param in command.params
+        for name in (*param.opts, *param.secondary_opts)
+    }
+    return sorted(name for name in names if name.startswith("--") and name != "--help")
+
+
+def missing(words: list[str]) -> list[str]:
+    """Those of ``words`` that stand nowhere in the documentation as words of their own."""
+    files = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    text = "\n".join(path.read_text() for path in files if path.exists())
+    return [word for word in words if not re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text)]
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("commands", [f"rulegen {name}" for name in COMMANDS]),
+        ("options", options()),
+        ("environment variables", list(FROM_ENVIRONMENT)),
+        ("templates", [one.name for one in TEMPLATES]),
+        ("patterns", [str(one) for one in Pattern]),
+        ("grades", [str(one) for one in Grade]),
+        ("files that are written", [SUGGESTIONS, CANDIDATES, f"{RULES}/"]),
+    ],
+)
+def test_documented(what: str, words: list[str]) -> None:
+    assert words
+    assert not missing(words), f"{what} that neither README.md nor docs/*.md mention"
+
+
+def test_help_says_something_about_every_option() -> None:
+    for name, command in COMMANDS.items():
+        assert command.help, name
+        for param in command.params:
+            assert getattr(param, "help", ""), f"{name} {param.opts}"
