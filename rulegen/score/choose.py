@@ -22,10 +22,19 @@ from rulegen.promql.rewrite import comparison
 from rulegen.score.gate import Standing
 
 EFFORT = 0.01  # a step of complexity must cut at least this share of the rule's own noise
-# Small before clever: how much a reviewer has to think about each template's change.
-# A page that becomes a ticket is no small change at all: it has to be much quieter than any tuning.
-COMPLEXITY = {"hold": 1, "retune": 2, "carve_out": 3, "smooth": 3, "collapse": 3, "demote": 20}
-MOST_COMPLEX = 4
+# Small before clever: how much a reviewer has to think about each template's change. People almost never ask for "at
+# least N of the instances"; a page that becomes a ticket has to be much quieter than any tuning.
+COMPLEXITY = {
+    "hold": 1,
+    "retune": 2,
+    "carve_out": 3,
+    "smooth": 3,
+    "collapse": 3,
+    "burn_rate": 6,
+    "aggregate_count": 10,
+    "aggregate_ratio": 10,
+    "demote": 20,
+}
 TARGET = 4.0  # for each target that is named: a list of names ages
 EXTENT = 3.0  # for each doubling of the wait, the window or the threshold: far-reaching changes overfit
 
@@ -80,7 +89,7 @@ def _options(standing: Standing, ref: RuleRef, passed: Sequence[Verdict]) -> lis
 
 def _effort(old: Rule, candidate: Candidate) -> float:
     """How far a change goes: the kind of change, and how many times it doubles the wait and the threshold."""
-    effort: float = COMPLEXITY.get(candidate.proposal.template, MOST_COMPLEX)
+    effort: float = COMPLEXITY[candidate.proposal.template]
     if isinstance(targets := candidate.proposal.slots.get("targets"), tuple):
         effort += TARGET * len(targets)
     limits = [found.threshold for rule in (old, *candidate.rules) if (found := comparison(rule.expr)) is not None]

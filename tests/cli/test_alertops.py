@@ -35,7 +35,7 @@ def test_without_incidents_every_burst_still_pages(
     assert found["mode"] == "bursts"
     assert found["before"]["pages"][0] > 0
 
-    files = [path.relative_to(rules) for path in sorted(rules.rglob("*.yml")) if "- alert:" in path.read_text()]
+    files = [path.relative_to(rules) for path in sorted(rules.rglob("*.yml"))]
     assert [path.relative_to(out / "rules") for path in sorted((out / "rules").rglob("*.yml"))] == files
     assert lint(out / "rules", files) - lint(rules, files) == Counter()
 

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from rulegen.core.durations import MINUTE
 from rulegen.core.outcome import Outcome
 from rulegen.core.rule import RuleRef
-from rulegen.score.choose import choose
+from rulegen.score.choose import COMPLEXITY, choose
 from rulegen.score.gate import Standing, reasons
+from rulegen.templates import TEMPLATES
 
 ALLOWED = 2 * MINUTE
 PAGES = 1000  # of each rule as it is
@@ -218,3 +219,7 @@ def test_an_exchange_of_two_is_found() -> None:
 def test_nothing_passed_nothing_chosen() -> None:
     assert choose(standing([outcome({0: 0})], targets(1)), {}) == {}
     assert choose(standing([outcome({0: 0})], targets(1)), {ref(): []}) == {}
+
+
+def test_every_template_has_its_complexity() -> None:
+    assert set(COMPLEXITY) == {template.name for template in TEMPLATES}
