@@ -24,7 +24,7 @@ from rulegen.score.judge import Judge
 from rulegen.score.luck import Null, credible, null_model
 from rulegen.score.paging import matching
 from rulegen.score.parts import Parts
-from rulegen.score.protect import untouchable
+from rulegen.score.protect import untouchable, watched_alerts
 from rulegen.score.targets import bursts, incidents
 from rulegen.templates import TEMPLATES
 
@@ -124,8 +124,9 @@ class Desk:
     def _clusters(self, parts: Parts) -> Iterable[Cluster]:
         weeks = self.judge.weeks(parts.fit)
         protected = untouchable(self.settings.protect)
+        watched = watched_alerts(rule for _, _, rule in self.history.rules)
         for ref, (rule, _) in self.rules.items():
-            if protected(rule) or self.before[ref].pages[parts.fit].sum() < LEAST_PAGES:
+            if protected(rule) or watched(rule) or self.before[ref].pages[parts.fit].sum() < LEAST_PAGES:
                 continue
             firings = self.fired[ref]
             noisy = self.judge.noise(firings) & parts.fit[self.judge.blocks_at(firings.start)]
@@ -137,7 +138,7 @@ class Desk:
                 self.replayer.peaks(ref, firings),
                 grade=self.replayer.grade(ref),
                 weeks=weeks,
-                incidents_touched=len(self.before[ref].caught),
+                incidents_touched=int(parts.fit[self.judge.block_of[self.before[ref].caught]].sum()),
             )
 
     def _verdicts(self, standing: Standing, cluster: Cluster) -> Iterable[Verdict]:

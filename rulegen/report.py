@@ -9,7 +9,7 @@ import numpy as np
 
 from rulegen.core.candidate import Candidate
 from rulegen.core.cluster import Cluster, Grade
-from rulegen.core.durations import DAY, format_duration
+from rulegen.core.durations import format_duration
 from rulegen.core.outcome import (
     NEVER,
     Evidence,
@@ -29,7 +29,7 @@ from rulegen.desk import Desk, Selection
 from rulegen.score.gate import Standing
 from rulegen.score.luck import credible
 from rulegen.score.measure import alone, together
-from rulegen.score.parts import Parts
+from rulegen.score.parts import ENOUGH_TIME, Parts
 
 FEW_TARGETS = 10
 
@@ -106,7 +106,7 @@ def _evidence(desk: Desk, standing: Standing, cluster: Cluster, outcome: Outcome
         credible=trusted,
         lucky=tuple(name for name, is_sure in zip(names, sure, strict=True) if not is_sure and desk.null),
         null=desk.null.name if desk.null else "",
-        longest=(desk.before[ref].longest, outcome.longest),
+        longest=(int(desk.before[ref].longest.max(initial=0)), int(outcome.longest.max(initial=0))),
     )
 
 
@@ -133,7 +133,7 @@ def _doubts(desk: Desk, parts: Parts) -> list[str]:
     if not parts.audit.any():
         found.append(
             f"{format_duration(judged // 60_000 * 60_000)} of judged time is too short to keep a part for audit: "
-            f"the forecast is cross-fitted (it is audited from {format_duration(14 * DAY)} on)"
+            f"the forecast is cross-fitted (it is audited from {format_duration(ENOUGH_TIME)} on)"
         )
     observed = sum(desk.replayer.grade(ref) is Grade.ALERTS for ref in desk.rules)
     if observed:
@@ -147,8 +147,15 @@ def _doubts(desk: Desk, parts: Parts) -> list[str]:
 
 def _settings(settings: Settings) -> tuple[tuple[str, str], ...]:
     durations = {"lead", "carry", "grace", "allowed_delay", "burst_gap", "ignore_shorter_than"}
-    values = ((one.name, getattr(settings, one.name)) for one in fields(settings))
-    return tuple((name, format_duration(value) if name in durations else str(value)) for name, value in values)
+    return tuple((one.name, _setting(getattr(settings, one.name), one.name in durations)) for one in fields(settings))
+
+
+def _setting(value: object, is_duration: bool) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return format_duration(value) if is_duration and isinstance(value, int) else str(value)
 
 
 def _id(cluster: Cluster) -> str:

@@ -163,7 +163,7 @@ def _thresholds(peaks: NDArray[np.float64], found: Comparison | None) -> tuple[f
 
 def _round(value: float, sign: int) -> float:
     """Two significant digits (three from 1 to 2), away from firing: a number that people would write."""
-    if value == 0 or not math.isfinite(value):
+    if abs(value) < 1e-300 or not math.isfinite(value):
         return value
     size = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
     if abs(value) < 20 * size:

@@ -66,19 +66,21 @@ class Outcome:
     """Firings measured against what they should and should not page for.
 
     The judged time is cut into blocks; any part of it (fit, gate, audit, a fold) is a choice of blocks.
-    ``pages`` and ``minutes`` [blocks] are noise. ``caught`` [k] are the indices of the targets that a firing
-    catches, rising, and ``delay`` [k] the ms from each one's start to the first such firing. ``notifications`` stays
-    None until routing is simulated.
+    ``fired`` [blocks] counts paging firings, noise or not, ``longest`` [blocks] is the longest that starts there, ms;
+    both in judged time and once the rule had seen a full window. ``pages`` and ``minutes`` [blocks] are noise.
+    ``caught`` [k] are the indices of the targets that a firing catches, rising, and ``delay`` [k] the ms from each
+    one's start to the first such firing. ``notifications`` stays None until routing is simulated.
     """
 
-    fired: int  # paging firings in the whole history, judged or not
-    unjudged: int  # of them, those in a time nobody kept a record for
-    longest: int
+    fired: NDArray[np.int64]
+    longest: NDArray[np.int64]
+    unjudged: int  # paging firings in a time nobody kept a record for, or before the rule was warm
     pages: NDArray[np.int64]
     minutes: NDArray[np.float64]
     caught: NDArray[np.int64]
     delay: NDArray[np.int64]
     keys: frozenset[str]  # label names that all of the paging alerts carry
+    vital: frozenset[frozenset[str]]  # for each paging alert, which it carries of the labels that must not be dropped
     notifications: NDArray[np.int64] | None = None
 
     def delays(self, targets: int) -> NDArray[np.int64]:

@@ -221,9 +221,9 @@ def _outcome(one: Outcome | None) -> dict[str, Any] | None:
     if one is None:
         return None
     return {
-        "fired": int(one.fired),
+        "fired": int(one.fired.sum()),
         "unjudged": int(one.unjudged),
-        "longest": format_duration(int(one.longest)),
+        "longest": format_duration(int(one.longest.max(initial=0))),
         "pages": int(one.pages.sum()),
         "minutes": _figure(float(one.minutes.sum())),
         "caught": len(one.caught),

@@ -30,7 +30,7 @@ def doubt(suggestion: Suggestion, report: Report) -> str:
     """A sentence about texts that will come out empty; "" when none will, or nothing was replayed."""
     candidate = suggestion.candidate
     outcome = next((v.outcome for v in report.verdicts if v.candidate.id == candidate.id and v.outcome), None)
-    if outcome is None or not outcome.fired:
+    if outcome is None or not outcome.fired.any():
         return ""
     gone = lost(candidate.rules, (name for name, _ in suggestion.cluster.inventory.labels), outcome.keys)
     if not gone:

@@ -9,7 +9,7 @@ from rulegen.core.durations import format_duration
 from rulegen.core.outcome import Suggestion
 from rulegen.core.rule import Rule
 from rulegen.emit.ruleitem import item, ordered
-from rulegen.emit.words import note
+from rulegen.emit.words import note, one_line
 from rulegen.promql import selectors
 
 GROUP = "rulegen"
@@ -17,6 +17,10 @@ SUFFIX = "Quieter"
 BESIDE = """\
 # These alerts read the ones that fire today and take over their pages. Send the alerts of the old names to where
 # tickets go, or you are paged by both.
+"""
+INSTEAD = """\
+# These rules REPLACE rules of the server, whose files were not given: take the old ones out where they stand
+# (file:group:position from 0), or both will fire.
 """
 
 
@@ -26,8 +30,10 @@ def new_rules(suggestions: Sequence[Suggestion], mode: str) -> str:
     A recording rule that several suggestions need is written once. ``mode`` is the report's.
     """
     intervals = sorted({one.cluster.interval for one in suggestions})
+    homes = {one.candidate.replaces for one in suggestions if one.candidate.replaces.path}
+    instead = "".join(f"# {one_line(str(home))}\n" for home in sorted(homes))
     beside = any(reads_alerts(rule) for one in suggestions for rule in one.candidate.rules)
-    out = [BESIDE * beside, "groups:\n"]
+    out = [BESIDE * beside, INSTEAD * bool(homes), instead, "groups:\n"]
     for interval in intervals:
         name = GROUP if len(intervals) == 1 else f"{GROUP}-{format_duration(interval)}"
         out.append(f"  - name: {name}\n    interval: {format_duration(interval)}\n    rules:\n")

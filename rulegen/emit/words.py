@@ -65,7 +65,8 @@ def note(suggestion: Suggestion, mode: str) -> str:
     figures = (
         f"pages {number(measure.pages[0])} → {number(measure.pages[1])}",
         f"minutes {number(measure.minutes[0])} → {number(measure.minutes[1])}",
-        f"{mode} {kept(measure)} kept",
+        f"{mode} {measure.caught[0] - len(measure.lost)}/{measure.caught[0]} kept"
+        + (f" ({measure.caught[1]} by this rule)" if measure.caught[1] < measure.caught[0] else ""),
         f"added delay {delay(measure)}",
     )
     return one_line(f"{made}: {', '.join(figures)} (grade {suggestion.evidence.grade})")
@@ -77,8 +78,10 @@ def brief(note: str) -> str:
 
 
 def kept(measure: Measure) -> str:
-    """``12/12``: of the targets that were caught before, those that still are."""
-    return f"{measure.caught[0] - len(measure.lost)}/{measure.caught[0]}"
+    """``12/12``: of the targets that were caught before, those that still are; fewer by the changed rule itself in
+    brackets, ``12/12 (3)``."""
+    text = f"{measure.caught[0] - len(measure.lost)}/{measure.caught[0]}"
+    return text if measure.caught[1] >= measure.caught[0] else f"{text} ({measure.caught[1]})"
 
 
 def delay(measure: Measure) -> str:

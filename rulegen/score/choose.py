@@ -102,12 +102,16 @@ def _effort(old: Rule, candidate: Candidate) -> float:
     return effort
 
 
+def _text(candidate: Candidate | None) -> tuple[int, str, str]:
+    """Between equals the shorter rules win, whatever their file is called; the old rule before all."""
+    rules = candidate.rules if candidate is not None else ()
+    return sum(len(rule.expr) for rule in rules), repr(rules), candidate.id if candidate is not None else ""
+
+
 def _frontier(options: Sequence[Option]) -> list[Option]:
     """Cheapest first, without those that a cheaper one covers wholly."""
     kept: list[Option] = []
-    for option in sorted(
-        options, key=lambda one: (one.cost, -len(one.covers), one.candidate.id if one.candidate else "")
-    ):
+    for option in sorted(options, key=lambda one: (one.cost, -len(one.covers), _text(one.candidate))):
         if not any(option.covers <= other.covers for other in kept):
             kept.append(option)
     return kept

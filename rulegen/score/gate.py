@@ -63,6 +63,10 @@ class Standing:
         soon = outcome.delay <= self.best[outcome.caught] + self.judge.settings.allowed_delay
         return outcome.caught[soon & self.protected[outcome.caught]]
 
+    def own(self, outcome: Outcome) -> NDArray[np.int64]:
+        """Indices of the protected targets that ``outcome`` catches, however late."""
+        return outcome.caught[self.protected[outcome.caught]]
+
     def leaning(self, ref: RuleRef, outcome: Outcome) -> NDArray[np.int64]:
         """Of the targets that the rule at ``ref`` catches in time today, those that it still does when changed.
 
@@ -85,7 +89,7 @@ class Standing:
             return none
         kept = none.copy()
         for ref, outcome in self.before.items():
-            trusted = self.credible[ref][outcome.caught] | (outcome.fired < LEAST_FIRINGS)
+            trusted = self.credible[ref][outcome.caught] | (outcome.fired.sum() < LEAST_FIRINGS)
             kept[outcome.caught[trusted]] = True
         return ~kept
 
@@ -100,21 +104,24 @@ def reasons(standing: Standing, candidate: Candidate, outcome: Outcome) -> tuple
         found.append("without a record of incidents nothing says that this page is useless")
     elif demotion and int(judge.shown.sum()) < LEAST_TARGETS:
         found.append(f"fewer than {LEAST_TARGETS} incidents on record: too little to call a page useless")
-    if not demotion and outcome.fired == 0:
-        found.append("would never page in the whole history: that is deletion in disguise")
-    limit = max(2 * before.longest, HOUR)
-    if outcome.longest > limit:
-        found.append(
-            f"would fire for {format_duration(outcome.longest)} at a stretch, more than {format_duration(limit)}"
-        )
-    dropped = (before.keys & judge.keys) - outcome.keys
-    if dropped and outcome.fired:
-        found.append(f"drops the label {', '.join(sorted(dropped))}: which incident it speaks of, or where it goes")
+    known = parts.known
+    longest = int(outcome.longest[known].max(initial=0))
+    limit = max(2 * int(before.longest[known].max(initial=0)), HOUR)
+    if not demotion and not outcome.fired[known].any():
+        found.append("would never page: that is deletion in disguise")
+    if longest > limit:
+        found.append(f"would fire for {format_duration(longest)} at a stretch, more than {format_duration(limit)}")
+    if not demotion and (vaguer := outcome.vital - before.vital):
+        dropped = frozenset.union(*before.vital) - frozenset.intersection(*vaguer) if before.vital else frozenset()
+        names = ", ".join(sorted(dropped)) or "a label"
+        found.append(f"drops {names}: which incident it speaks of, or where it goes")
     lost, late = standing.missed(ref, outcome)
     if len(lost):
         found.append(f"loses {_names(judge, lost)}")
     if len(late):
         found.append(f"catches {_names(judge, late)} later than allowed")
+    if not (demotion or len(lost) or len(late)) and len(standing.timely[ref]) and not len(standing.own(outcome)):
+        found.append("would no longer catch anything itself: that is deletion in disguise")
     for name, mask in (("fit", parts.fit), ("gate", parts.gate)):
         pages, minutes = before.pages[mask].sum(), before.minutes[mask].sum()
         new_pages, new_minutes = outcome.pages[mask].sum(), outcome.minutes[mask].sum()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rulegen.core.labels import Labels
+from rulegen.core.labels import ALERT_NAME, Labels
 from rulegen.core.outcome import NEVER, Firings, Outcome
 from rulegen.core.rule import RuleRef
 from rulegen.core.settings import Settings
@@ -49,9 +49,16 @@ class Judge:
         self.counted = np.array([bool(intersect([one.span], self.judged)) for one in targets], dtype=np.bool_)
         self.shown = self.counted & np.array([not one.member for one in targets], dtype=np.bool_)
         self._noisy: dict[Grid, tuple[Mask, NDArray[np.int64]]] = {}
-        self._carried: dict[tuple[Labels, RuleRef], Mask] = {}
+        self._carried: dict[tuple[Labels, RuleRef], NDArray[np.int64]] = {}
+        self._of_none = tuple(index for index, one in enumerate(targets) if one.rule is None)
+        self._of_rule: dict[RuleRef | None, tuple[int, ...]] = {
+            rule: tuple(index for index, one in enumerate(targets) if one.rule in (None, rule))
+            for rule in {one.rule for one in targets}
+        }
         # Labels that no change may drop: they say which incident an alert speaks of, or where it goes.
-        self.keys = routing(settings.page, "--page") | {n for one in targets if one.rule is None for n in one.labels}
+        grouping = {name for name in settings.group_by if name != ALERT_NAME}
+        named = {name for one in targets if one.rule is None for name in one.labels}
+        self.keys = routing(settings.page, "--page") | grouping | named
 
     @property
     def blocks(self) -> int:
@@ -71,27 +78,30 @@ class Judge:
 
         Noise is unjudged before ``warm``, the old rule's; firings before their own rule was warm catch nothing.
         """
-        pages = np.zeros(self.blocks, dtype=np.int64)
+        pages, fired, longest = (np.zeros(self.blocks, dtype=np.int64) for _ in range(3))
         minutes = np.zeros(self.blocks)
         delay = np.full(len(self.targets), NEVER, dtype=np.int64)
-        fired = unjudged = longest = 0
-        keys: frozenset[str] | None = None
+        unjudged = 0
+        carried: set[frozenset[str]] = set()
         for one in firings:
             paging = self._paging(one)
             judged = paging & inside(one.start, self.judged) & (one.start >= warm)
-            fired += int(paging.sum())
             unjudged += int(paging.sum() - judged.sum())
             if not paging.any():
                 continue
-            longest = max(longest, int((one.end - one.start)[paging].max()))
-            for row in np.unique(one.series[paging]):
-                keys = frozenset(one.labels[row]) if keys is None else keys & frozenset(one.labels[row])
+            carried |= {frozenset(one.labels[row]) for row in np.unique(one.series[paging])}
+            sound = judged & (one.start >= one.warm)
+            where = self.blocks_at(one.start[sound])
+            fired += np.bincount(where, minlength=self.blocks)
+            np.maximum.at(longest, where, (one.end - one.start)[sound])
             noisy = judged & self._outside(one.start)
             pages += np.bincount(self.blocks_at(one.start[noisy]), minlength=self.blocks)
             minutes += self._minutes(one, paging, warm)
             np.minimum(delay, self._delay(one, paging & (one.start >= one.warm), ref), out=delay)
         caught = np.flatnonzero(delay < NEVER)
-        return Outcome(fired, unjudged, longest, pages, minutes, caught, delay[caught], keys or frozenset())
+        keys = frozenset.intersection(*carried) if carried else frozenset()
+        vital = frozenset(names & self.keys for names in carried)
+        return Outcome(fired, longest, unjudged, pages, minutes, caught, delay[caught], keys, vital)
 
     def windows(self, firings: Firings) -> NDArray[np.int64]:
         """[firings] how long before a target's start (ms) each firing may begin and still catch it.
@@ -99,14 +109,18 @@ class Judge:
         Either ``lead``, or up to ``carry`` when it holds so long.
         """
         lasting = np.minimum(self.settings.carry, firings.end - firings.start)
-        longest: NDArray[np.int64] = np.maximum(self.settings.lead, lasting)
+        # A page before a burst was another burst's; only one that still holds can stand for it.
+        lead = 0 if self.all_pages_are_noise else self.settings.lead
+        longest: NDArray[np.int64] = np.maximum(lead, lasting)
         return longest
 
-    def carried(self, labels: Labels, ref: RuleRef) -> Mask:
-        """[targets] which targets an alert with these labels speaks of."""
+    def carried(self, labels: Labels, ref: RuleRef) -> NDArray[np.int64]:
+        """Indices of the targets that an alert of the rule at ``ref`` with these labels speaks of, rising."""
         key = (labels, ref)
         if key not in self._carried:
-            self._carried[key] = np.array([one.carried_by(labels, ref) for one in self.targets], dtype=np.bool_)
+            near = self._of_rule.get(ref, self._of_none)
+            found = [index for index in near if self.targets[index].carried_by(labels, ref)]
+            self._carried[key] = np.array(found, dtype=np.int64)
         return self._carried[key]
 
     def paging(self, firings: Firings) -> Mask:
@@ -149,14 +163,26 @@ class Judge:
         before = self.windows(firings)
         for row in np.unique(firings.series[able]):
             mine = able & (firings.series == row)
-            aims = np.flatnonzero(self.carried(firings.labels[row], ref))
-            if not len(aims):
-                continue
-            start = firings.start[mine][:, None]  # [firings, 1]
-            catches = (start >= self.starts[aims] - before[mine][:, None]) & (start <= self.ends[aims])
-            late = np.where(catches, np.maximum(0, start - self.starts[aims]), NEVER).min(axis=0)  # [aims]
-            delay[aims] = np.minimum(delay[aims], late)
+            aims = self.carried(firings.labels[row], ref)
+            if len(aims):
+                late = self._first(firings.start[mine], before[mine], aims)
+                delay[aims] = np.minimum(delay[aims], late)
         return delay
+
+    def _first(
+        self, start: NDArray[np.int64], before: NDArray[np.int64], aims: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """[aims] ms from each aim's start to the first of the firings (``start`` [n], rising) that catches it."""
+        late = np.full(len(aims), NEVER, dtype=np.int64)
+        low = np.searchsorted(start, self.starts[aims] - before.max(initial=0), side="left")
+        high = np.searchsorted(start, self.ends[aims], side="right")
+        for place in np.flatnonzero(low < high):
+            near = slice(int(low[place]), int(high[place]))
+            begins = self.starts[aims[place]]
+            hits = start[near][start[near] >= begins - before[near]]
+            if len(hits):
+                late[place] = max(0, int(hits[0] - begins))
+        return late
 
 
 def _edges(judged: Sequence[Span]) -> NDArray[np.int64]:

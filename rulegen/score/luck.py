@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rulegen.core.durations import DAY, WEEK
+from rulegen.core.durations import DAY, HOUR, WEEK
 from rulegen.core.outcome import Firings
 from rulegen.core.rule import RuleRef
 from rulegen.core.spans import Mask, Span
@@ -33,9 +33,9 @@ def null_model(span: Span, recordings: Sequence[Span]) -> Null:
     Shifting by days keeps the hour of the day and so does not mistake a daily rhythm for foresight; the circular
     shift of a short history can't keep it and is the weaker null.
     """
-    if span.length >= 60 * DAY:
+    if span.length >= 60 * DAY - HOUR:
         return Null("whole weeks", (span,), WEEK)
-    if span.length >= 14 * DAY:
+    if span.length >= 14 * DAY - HOUR:
         return Null("whole days", (span,), DAY)
     return Null(
         "circular within each recording (weaker: the history is shorter than two weeks)", tuple(recordings), 0
@@ -51,8 +51,9 @@ def chance(judge: Judge, firings: Firings, ref: RuleRef, null: Null) -> NDArray[
     likely = np.zeros(len(judge.targets))
     able = judge.paging(firings) & (firings.start >= firings.warm)
     before = judge.windows(firings)
+    speaks = [set(judge.carried(labels, ref).tolist()) for labels in firings.labels]
     for index in range(len(judge.targets)):
-        rows = [row for row, labels in enumerate(firings.labels) if judge.carried(labels, ref)[index]]
+        rows = [row for row in range(len(firings.labels)) if index in speaks[row]]
         home = [r for r in null.recordings if r.contains(int(judge.starts[index]))]
         if not rows or not home:
             continue

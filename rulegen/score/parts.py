@@ -10,7 +10,7 @@ from rulegen.core.durations import DAY
 from rulegen.core.spans import Mask
 from rulegen.score.judge import Judge
 
-ENOUGH_TIME = 14 * DAY
+ENOUGH_TIME = 10 * DAY
 ENOUGH_TARGETS = 3  # in every part
 FOLDS = 5
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 import promql_parser as pp
 
 from rulegen.core.labels import ALERT_NAME
 from rulegen.core.rule import Rule
+from rulegen.errors import UnsupportedError
+from rulegen.promql import ExpressionError, selectors
 from rulegen.score.paging import matching
 
 # Alerts of kube-prometheus and its kin that fire always (a dead man's switch) or only to inhibit others.
@@ -24,6 +27,29 @@ def untouchable(protect: Sequence[str]) -> Callable[[Rule], bool]:
     def holds(rule: Rule) -> bool:
         labels = rule.labels.updated({ALERT_NAME: rule.name})
         return by_design(rule) or any(match(labels) for match in matchers)
+
+    return holds
+
+
+def watched_alerts(rules: Iterable[Rule]) -> Callable[[Rule], bool]:
+    """A predicate: does another of ``rules`` read what this one fires (``ALERTS{alertname="…"}``)?
+
+    Such a rule is left as it is: its change would reach the other one, which is replayed on what was recorded.
+    """
+    readers = []
+    for rule in rules:
+        if by_design(rule):
+            continue  # InfoInhibitor and its kin read every alert there is, and page nobody
+        with suppress(ExpressionError, UnsupportedError):  # the replay names such a rule and the reason
+            readers += [(rule, one) for one in selectors(rule.expr) if one.name in ("ALERTS", "ALERTS_FOR_STATE")]
+
+    def holds(rule: Rule) -> bool:
+        labels = rule.labels.updated({ALERT_NAME: rule.name})
+        return any(
+            all(matcher.accepts(labels) for matcher in reads.matchers if matcher.name in labels)
+            for reader, reads in readers
+            if reader is not rule
+        )
 
     return holds
 

@@ -17,11 +17,16 @@ from rulegen.core.cluster import Cluster, Grade
 from rulegen.core.durations import DAY, HOUR, MINUTE, format_duration
 from rulegen.core.labels import Labels
 from rulegen.core.rule import Rule
+from rulegen.promql import selectors
 from rulegen.promql.rewrite import comparison, fill, number, windows, with_window, without_matchers
 from rulegen.templates.template import Template, real
 
 OBJECTIVES = (0.999, 0.995, 0.99, 0.98, 0.95, 0.9)
 ERROR_LABELS = frozenset({"code", "status", "status_code", "grpc_code", "http_status", "response_code", "result"})
+# Values of a result's label that say "the server failed": 5xx however it is written, and words for it.
+FAILED = re.compile(r"5(xx|\.\.|\.\*|\.\+|\[0-9\]\{2\}|\\d\{2\}|\\d\\d|\d\d)|(?i:errors?|fail(ed|ure)?)")
+
+FAILURES = re.compile(r"(^|_)(errs?|errors?|failed|failures?)(_|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +48,51 @@ TIERS = (
 
 
 def error_ratio(expr: str) -> str | None:
-    """The share of failed events behind ``expr`` as PromQL with one range window; None when none can be told.
+    """The share of failed events behind ``expr`` as PromQL with one range window; None unless it is sure.
 
-    Either the deciding comparison's left side is a quotient of rates with a threshold in (0, 1), or it is a rate of
-    events picked out by a label for their result, and the same without that label is the total.
+    The whole expression must be a comparison with a number. Its left side is either the quotient of the failed events
+    and all events, or the first alone, and then the same without the label for the result is all.
     """
     found = comparison(expr)
-    if found is None or not found.rising or len(windows(found.left)) != 1:
-        return None
+    if found is None or found.index or not found.rising or len(windows(found.left)) != 1:
+        return None  # conditions beside the comparison (a floor of traffic, a maintenance) would be lost
     node = pp.parse(found.left)
     while isinstance(node, pp.ParenExpr):
         node = node.expr
     if isinstance(node, pp.BinaryExpr):
-        return found.left if str(node.op) == "/" and 0 < found.threshold < 1 else None
-    total = without_matchers(found.left, ERROR_LABELS)
-    return None if total == found.left else fill("A / B", A=found.left, B=total)
+        if str(node.op) != "/" or not 0 < found.threshold < 1:
+            return None
+        return found.left if _share(node.lhs.prettify(), node.rhs.prettify()) else None
+    if not _counts_failures(found.left):
+        return None
+    return fill("A / B", A=found.left, B=without_matchers(found.left, ERROR_LABELS))
+
+
+def _share(failed: str, total: str) -> bool:
+    """Whether ``failed`` counts a part of what ``total`` counts: the same without the result's label, or the same sum
+    of a metric that is named for failures over one that is not."""
+    if _counts_failures(failed):
+        return without_matchers(failed, ERROR_LABELS) == total
+    names = [{one.name or "" for one in selectors(side)} for side in (failed, total)]
+    sums = [
+        node
+        for node in map(pp.parse, (failed, total))
+        if isinstance(node, pp.AggregateExpr) and str(node.op) == "sum"
+    ]
+    named = [any(FAILURES.search(name) for name in some) for some in names]
+    return len(sums) == 2 and all(len(some) == 1 for some in names) and named == [True, False]
+
+
+def _counts_failures(expr: str) -> bool:
+    """Whether ``expr`` is a sum of rates of events picked out as failed, with the result's label summed away."""
+    node = pp.parse(expr)
+    if not isinstance(node, pp.AggregateExpr) or str(node.op) != "sum":
+        return False
+    by = node.modifier
+    if by is not None and (by.type != pp.AggModifierType.By or set(by.labels) & ERROR_LABELS):
+        return False
+    results = [m for one in selectors(expr) for m in one.matchers if m.name in ERROR_LABELS]
+    return len(results) == 1 and results[0].op in ("=", "=~") and bool(FAILED.fullmatch(results[0].value))
 
 
 def slots(cluster: Cluster) -> tuple[Slot, ...] | None:

@@ -24,8 +24,9 @@ def slots(cluster: Cluster) -> tuple[Slot, ...] | None:
 def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
     rule, by = cluster.rule, picks(filled, "by")
     found = comparison(rule.expr)
-    if found is None or not found.ordered:
-        expr = aggregated(rule.expr, "max", by)
+    if found is None or not found.ordered or found.index:
+        # Also below `and` and `unless`: their other side may need the labels that go.
+        expr = aggregated(rule.expr, "min" if found is not None and found.op in ("<", "<=") else "max", by)
     else:
         # The worst member decides, so the aggregate crosses the threshold whenever any member does.
         left = aggregated(found.left, "max" if found.rising else "min", by)

@@ -160,5 +160,5 @@ def test_firings_joined_are_all_of_them() -> None:
 
 def test_what_is_not_caught_is_never_caught() -> None:
     zero = np.zeros(1, dtype=np.int64)
-    outcome = Outcome(1, 0, 0, zero, zero.astype(float), np.array([1]), np.array([5]), frozenset())
+    outcome = Outcome(zero, zero, 0, zero, zero.astype(float), np.array([1]), np.array([5]), frozenset(), frozenset())
     assert outcome.delays(3).tolist() == [NEVER, 5, NEVER]

@@ -85,14 +85,15 @@ def report(accepted: Sequence[Suggestion], refused: Sequence[Suggestion] = ()) -
 
 def verdict(one: Suggestion, keys: Sequence[str] = ("alertname", "job", "severity")) -> Verdict:
     outcome = Outcome(
-        fired=31,
+        fired=np.array([20, 11]),
         unjudged=1,
-        longest=600_000,
+        longest=np.array([600_000, 0]),
         pages=np.array([20, 11]),
         minutes=np.array([100.5, 101.0]),
         caught=np.array([0, 1]),
         delay=np.array([0, 60_000]),
         keys=frozenset(keys),
+        vital=frozenset(),
     )
     return Verdict(one.candidate, outcome, one.reasons)
 

@@ -46,7 +46,9 @@ def outcome(
     spent = each * 5.0 if minutes is None else np.full(BLOCKS, minutes / BLOCKS)
     total = int(each.sum()) + len(caught) if fired is None else fired
     late = np.array([(delays or {})[int(k)] for k in caught], dtype=np.int64)
-    return Outcome(total, 0, longest, each, spent, caught, late, frozenset(keys))
+    paging, lengths = _spread(total), np.full(BLOCKS, longest)
+    vital = frozenset({frozenset(keys) & {"severity", "service"}}) if total else frozenset()
+    return Outcome(paging, lengths, 0, each, spent, caught, late, frozenset(keys), vital)
 
 
 def _spread(total: int) -> np.ndarray:

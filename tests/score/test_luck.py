@@ -148,7 +148,7 @@ def test_the_null_model_names_its_weakness() -> None:
     parts = (Span(0, DAY),)
     assert null_model(Span(0, 60 * DAY), parts) == Null("whole weeks", (Span(0, 60 * DAY),), WEEK)
     assert null_model(Span(0, 14 * DAY), parts) == Null("whole days", (Span(0, 14 * DAY),), DAY)
-    short = null_model(Span(0, 14 * DAY - 1), parts)
+    short = null_model(Span(0, 13 * DAY), parts)
     assert short.recordings == parts and short.step == 0 and "weaker" in short.name
 
 
