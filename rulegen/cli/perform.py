@@ -25,6 +25,10 @@ from rulegen.pipeline import suggest
 
 SHOWN_PROBLEMS = 40  # a file of metrics names its first 20 bad lines and counts the others itself
 SHOWN_SUGGESTIONS = 10
+FROM_SERVER = (
+    "no rule files were given: the new rules take the place of rules that the server has, and both will fire "
+    "until you remove the old ones"
+)
 
 
 def perform(sources: Sources, settings: Settings, asked: Asked, out: Path, *, strict: bool, quiet: bool) -> None:
@@ -42,7 +46,8 @@ def perform(sources: Sources, settings: Settings, asked: Asked, out: Path, *, st
         _tell(found, strict)
         who = proposer(asked, demote=settings.demote, seed=settings.seed, strict=strict)
         report = suggest(found.history, settings, who.propose, progress, interval=sources.interval)
-    report = replace(report, doubts=(*report.doubts, *found.doubts, *who.doubts()))
+    told = (FROM_SERVER,) if report.suggestions and not sources.rules and len(found.history.rules) else ()
+    report = replace(report, doubts=(*report.doubts, *found.doubts, *told, *who.doubts()))
     written = output(report, found.sources, [str(path) for path in sources.rules])
     write(out, written.files)
     show(report, written, Console(highlight=False), limit=SHOWN_SUGGESTIONS)

@@ -57,14 +57,15 @@ class _Page:
             f"{before.caught[0]} {report.mode} caught"
         )
         weekly = before.pages[0] / (before.weeks or 1.0)
-        self._line(f"noise before: {number(weekly)} pages a week, {number(before.minutes[0])} paging minutes in all")
+        minutes = before.minutes[0] / (before.weeks or 1.0)
+        self._line(f"noise before: {number(weekly)} pages and {number(minutes)} paging minutes a week")
         self.console.print()
 
     def _table(self) -> Table:
         grades = {_grade(one) for one in self.report.suggestions}
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         table.add_column("rule and change", overflow="fold", min_width=28)
-        for title in ("pages/week", "minutes", "kept", "delay"):
+        for title in ("pages/week", "min/week", "kept", "delay"):
             table.add_column(title, no_wrap=True)
         if len(grades) > 1:  # else it stands below, and leaves its place to the words
             table.add_column("grade", no_wrap=True)
@@ -132,7 +133,8 @@ class _Page:
             self._line(f"{counted(report.unjudged, 'firing')} unjudged: {words}.")
         if report.unmatched:
             rules = len({rule for rule, _ in report.unmatched})
-            self._line(f"{counted(rules, 'rule')} with a selector that matches nothing in this history:")
+            total = counted(len(report.unmatched), "selector")
+            self._line(f"{total} of {counted(rules, 'rule')} matched nothing in this history:")
             for rule, selector in report.unmatched[: min(3, self.limit)]:
                 self._line(f"  {rule}: {selector}")
             if len(report.unmatched) > 3:
@@ -168,7 +170,7 @@ def _grade(one: Suggestion) -> str:
 def _figures(measure: Measure) -> tuple[str, str, str, str]:
     weeks = measure.weeks or 1.0
     pages = f"{number(measure.pages[0] / weeks)} → {number(measure.pages[1] / weeks)}"
-    minutes = f"{number(measure.minutes[0])} → {number(measure.minutes[1])}"
+    minutes = f"{number(measure.minutes[0] / weeks)} → {number(measure.minutes[1] / weeks)}"
     return pages, minutes, kept(measure), delay(measure)
 
 
