@@ -70,7 +70,18 @@ def report(desk: Desk, parts: Parts, selection: Selection, ahead: Forecast) -> R
         doubts=tuple(_doubts(desk, parts)),
         verdicts=tuple(verdict for ref in sorted(selection.verdicts) for verdict in selection.verdicts[ref]),
         unmatched=desk.unmatched,
+        credible=_beyond_luck(desk),
     )
+
+
+def _beyond_luck(desk: Desk) -> int | None:
+    """How many targets some rule catches beyond luck today."""
+    if desk.null is None:
+        return None
+    any_rule = np.zeros(len(desk.judge.targets), dtype=np.bool_)
+    for caught in desk.credible.values():
+        any_rule |= caught
+    return int((any_rule & desk.judge.shown).sum())
 
 
 def _credible_after(

@@ -179,3 +179,4 @@ class Report:
     doubts: tuple[str, ...] = field(default=())
     verdicts: tuple[Verdict, ...] = field(default=(), repr=False)
     unmatched: tuple[tuple[str, str], ...] = ()  # rule and the selector in it that matched nothing
+    credible: int | None = None  # of the targets caught before, those caught beyond luck; None: not measured

@@ -6,7 +6,7 @@ that does not exist is null, and pairs are ``[before, after]``::
     schema, version, span {start, end}, judged [{start, end}], mode, settings {}, rules,
     before, tuning, together   measures of the history as it was, of the tunings together, of all accepted together
     forecast                   {method, measure, cut_pages, cut_minutes, loss}: [estimate, low, high] each, or null
-    unjudged, unscored [{rule, reason}], unmatched [{rule, selector}], doubts []
+    unjudged, unscored [{rule, reason}], unmatched [{rule, selector}], credible, doubts []
     accepted, refused          lists of suggestions
 
     measure     {weeks, pages, minutes, caught, lost [ids], later [ids], gained [ids], added_delay}
@@ -74,6 +74,7 @@ def suggestions_json(report: Report, problems: Mapping[str, str]) -> bytes:
         "forecast": _forecast(report.forecast),
         "unjudged": report.unjudged,
         "unscored": [{"rule": rule, "reason": reason} for rule, reason in report.unscored],
+        "credible": report.credible,
         "unmatched": [{"rule": rule, "selector": selector} for rule, selector in report.unmatched],
         "doubts": list(report.doubts),
         "accepted": [_suggestion(one, report, problems) for one in report.suggestions],

@@ -54,12 +54,15 @@ class _Page:
         report, before = self.report, self.report.before
         self._line(
             f"{time_text(report.span.start)} to {time_text(report.span.end)}, {counted(report.rules, 'rule')}, "
-            f"{before.caught[0]} {report.mode} caught"
+            f"{before.caught[0]} {report.mode} caught" + self._beyond_luck()
         )
         weekly = before.pages[0] / (before.weeks or 1.0)
         minutes = before.minutes[0] / (before.weeks or 1.0)
         self._line(f"noise before: {number(weekly)} pages and {number(minutes)} paging minutes a week")
         self.console.print()
+
+    def _beyond_luck(self) -> str:
+        return "" if self.report.credible is None else f", {self.report.credible} beyond luck"
 
     def _table(self) -> Table:
         grades = {_grade(one) for one in self.report.suggestions}
