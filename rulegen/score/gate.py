@@ -111,10 +111,8 @@ def reasons(standing: Standing, candidate: Candidate, outcome: Outcome) -> tuple
         found.append("would never page: that is deletion in disguise")
     if longest > limit:
         found.append(f"would fire for {format_duration(longest)} at a stretch, more than {format_duration(limit)}")
-    if not demotion and (vaguer := outcome.vital - before.vital):
-        dropped = frozenset.union(*before.vital) - frozenset.intersection(*vaguer) if before.vital else frozenset()
-        names = ", ".join(sorted(dropped)) or "a label"
-        found.append(f"drops {names}: which incident it speaks of, or where it goes")
+    if not demotion and outcome.vital and (dropped := _dropped(before, outcome)):
+        found.append(f"drops {', '.join(sorted(dropped))}: which incident it speaks of, or where it goes")
     lost, late = standing.missed(ref, outcome)
     if len(lost):
         found.append(f"loses {_names(judge, lost)}")
@@ -133,6 +131,13 @@ def reasons(standing: Standing, candidate: Candidate, outcome: Outcome) -> tuple
                 f"cuts too little{where}: pages {pages} → {new_pages}, minutes {minutes:.0f} → {new_minutes:.0f}"
             )
     return tuple(dict.fromkeys(found))
+
+
+def _dropped(before: Outcome, after: Outcome) -> frozenset[str]:
+    """The vital labels that some alert carried and that no alert, or not each of its kind, carries any more."""
+    gone = [names for names in before.vital if not any(names <= now for now in after.vital)]
+    vaguer = [names - now for now in after.vital - before.vital for names in before.vital if now < names]
+    return frozenset().union(*(names - frozenset().union(*after.vital) for names in gone), *vaguer)
 
 
 def _names(judge: Judge, targets: NDArray[np.int64], most: int = 5) -> str:
