@@ -104,7 +104,16 @@ class Desk:
 
     def standing(self, parts: Parts) -> Standing:
         rules = {ref: rule for ref, (rule, _) in self.rules.items()}
-        return Standing(self.judge, parts, rules, self.before, self.credible)
+        return Standing(self.judge, parts, rules, self.before, self._credible_in(parts))
+
+    def _credible_in(self, parts: Parts) -> Mapping[RuleRef, Mask]:
+        """The catches beyond luck that the gate may know of: none from the audit part. It asks for them only where
+        the user gives up the others."""
+        if self.null is None or not self.settings.lose_lucky:
+            return self.credible
+        among = parts.known[self.judge.block_of]
+        caught = {ref: outcome.delays(len(among)) < NEVER for ref, outcome in self.before.items()}
+        return credible(self.judge, self.fired, caught, self.null, among)
 
     def select(self, parts: Parts) -> Selection:
         """Clusters the noise of the fit part, tries proposals for each, and chooses among what passes the gate."""

@@ -46,7 +46,7 @@ class Standing:
             np.minimum.at(best, outcome.caught, outcome.delay)
         known = self.parts.known[judge.block_of] if count else np.zeros(0, dtype=np.bool_)
         negligible = np.array([target.negligible for target in judge.targets], dtype=np.bool_)
-        protected = known & judge.counted & (best < NEVER) & ~negligible & ~self._given_up(count)
+        protected = known & judge.counted & (best < NEVER) & ~negligible & ~self._given_up(count, known)
         object.__setattr__(self, "best", best)
         object.__setattr__(self, "protected", protected)
         timely = {ref: self.in_time(outcome) for ref, outcome in self.before.items()}
@@ -82,14 +82,14 @@ class Standing:
         still = np.isin(gone, outcome.caught) | (others > 0)
         return gone[~still], gone[still]
 
-    def _given_up(self, count: int) -> Mask:
+    def _given_up(self, count: int, known: Mask) -> Mask:
         """[targets] which targets only lucky rules catch, where the user allows to lose those."""
         none = np.zeros(count, dtype=np.bool_)
-        if not self.judge.settings.lose_lucky or int(self.judge.counted.sum()) < LEAST_TARGETS:
+        if not self.judge.settings.lose_lucky or int((self.judge.counted & known).sum()) < LEAST_TARGETS:
             return none
         kept = none.copy()
         for ref, outcome in self.before.items():
-            trusted = self.credible[ref][outcome.caught] | (outcome.fired.sum() < LEAST_FIRINGS)
+            trusted = self.credible[ref][outcome.caught] | (outcome.fired[self.parts.known].sum() < LEAST_FIRINGS)
             kept[outcome.caught[trusted]] = True
         return ~kept
 

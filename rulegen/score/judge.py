@@ -50,11 +50,9 @@ class Judge:
         self.shown = self.counted & np.array([not one.member for one in targets], dtype=np.bool_)
         self._noisy: dict[Grid, tuple[Mask, NDArray[np.int64]]] = {}
         self._carried: dict[tuple[Labels, RuleRef], NDArray[np.int64]] = {}
-        self._of_none = tuple(index for index, one in enumerate(targets) if one.rule is None)
-        self._of_rule: dict[RuleRef | None, tuple[int, ...]] = {
-            rule: tuple(index for index, one in enumerate(targets) if one.rule in (None, rule))
-            for rule in {one.rule for one in targets}
-        }
+        self._of_rule: dict[RuleRef | None, list[int]] = {None: []}  # None: targets that any rule may catch
+        for index, one in enumerate(targets):
+            self._of_rule.setdefault(one.rule, []).append(index)
         # Labels that no change may drop: they say which incident an alert speaks of, or where it goes.
         grouping = {name for name in settings.group_by if name != ALERT_NAME}
         named = {name for one in targets if one.rule is None for name in one.labels}
@@ -71,7 +69,7 @@ class Judge:
 
     def noise(self, firings: Firings) -> Mask:
         """[firings] which firings page outside every target, in judged time and not while warming up."""
-        return self._paging(firings) & self._outside(firings.start) & (firings.start >= firings.warm)
+        return self.paging(firings) & self._outside(firings.start) & (firings.start >= firings.warm)
 
     def outcome(self, firings: Sequence[Firings], ref: RuleRef, warm: int) -> Outcome:
         """What ``firings`` of the rules at ``ref`` amount to.
@@ -84,7 +82,7 @@ class Judge:
         unjudged = 0
         carried: set[frozenset[str]] = set()
         for one in firings:
-            paging = self._paging(one)
+            paging = self.paging(one)
             judged = paging & inside(one.start, self.judged) & (one.start >= warm)
             unjudged += int(paging.sum() - judged.sum())
             if not paging.any():
@@ -118,16 +116,13 @@ class Judge:
         """Indices of the targets that an alert of the rule at ``ref`` with these labels speaks of, rising."""
         key = (labels, ref)
         if key not in self._carried:
-            near = self._of_rule.get(ref, self._of_none)
+            near = (*self._of_rule[None], *self._of_rule.get(ref, ()))
             found = [index for index in near if self.targets[index].carried_by(labels, ref)]
-            self._carried[key] = np.array(found, dtype=np.int64)
+            self._carried[key] = np.array(sorted(found), dtype=np.int64)
         return self._carried[key]
 
     def paging(self, firings: Firings) -> Mask:
         """[firings] which of them page."""
-        return self._paging(firings)
-
-    def _paging(self, firings: Firings) -> Mask:
         rows = np.array([self.pages(labels) for labels in firings.labels], dtype=np.bool_)
         return rows[firings.series] if len(rows) else np.zeros(len(firings), dtype=np.bool_)
 

@@ -71,21 +71,30 @@ def chance(judge: Judge, firings: Firings, ref: RuleRef, null: Null) -> NDArray[
 
 
 def credible(
-    judge: Judge, fired: Mapping[RuleRef, Firings], caught: Mapping[RuleRef, Mask], null: Null
+    judge: Judge,
+    fired: Mapping[RuleRef, Firings],
+    caught: Mapping[RuleRef, Mask],
+    null: Null,
+    among: Mask | None = None,
 ) -> dict[RuleRef, Mask]:
     """For each rule the targets [targets] that it catches beyond luck: all of its catches, or none.
 
+    Only targets in ``among`` [targets] are looked at, where it is given.
     A rule's number of catches is compared with the sum of independent chances (a Poisson-binomial tail); the rules'
     p-values are corrected for their number after Benjamini and Hochberg (1995) at a false discovery rate of 5%.
     """
     refs = sorted(fired)
+    counted = judge.counted if among is None else judge.counted & among
     tails = []
     for ref in refs:
-        counted = judge.counted
-        likely = chance(judge, fired[ref], ref, null)[counted] if caught[ref].any() else np.zeros(int(counted.sum()))
+        likely = (
+            chance(judge, fired[ref], ref, null)[counted]
+            if (caught[ref] & counted).any()
+            else np.zeros(int(counted.sum()))
+        )
         tails.append(_tail(likely, int((caught[ref] & counted).sum())))
     beyond = _discoveries(np.array(tails))
-    return {ref: caught[ref] & judge.counted & bool(beats) for ref, beats in zip(refs, beyond, strict=True)}
+    return {ref: caught[ref] & counted & bool(beats) for ref, beats in zip(refs, beyond, strict=True)}
 
 
 def _shifts(period: int, step: int) -> NDArray[np.int64]:
