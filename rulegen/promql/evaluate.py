@@ -6,7 +6,7 @@ release 3 ("open") or 2 ("closed"); where the two differ beyond the edges of win
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import promql_parser as ast
 from promql_parser import Expr
 
 from rulegen.core.semantics import Semantics
-from rulegen.core.series import Samples
+from rulegen.core.series import Samples, Series
 from rulegen.core.spans import Grid, Times
 from rulegen.errors import QueryError, UnsupportedError
 from rulegen.promql.aggregate import aggregate
@@ -25,7 +25,7 @@ from rulegen.promql.calls import Arguments, Value, call, supported, unwrapped
 from rulegen.promql.instant import latest
 from rulegen.promql.matrix import MAX_CELLS, Matrix, Scalar, unnamed
 from rulegen.promql.memo import Memo
-from rulegen.promql.needs import Selector, bare, children, ms, pinned, select
+from rulegen.promql.needs import Selector, bare, children, ms, pinned, select, selectors
 from rulegen.promql.parse import parse
 
 
@@ -74,6 +74,7 @@ class Evaluator:
     ) -> None:
         self.samples, self.semantics = samples, semantics
         self.lookback_ms, self.subquery_step_ms = lookback_ms, subquery_step_ms
+        self._memory_bytes = memory_bytes
         self._memo = Memo(memory_bytes)
         self._blocks: dict[tuple[Selector, bool], Block] = {}
         self._evaluators: dict[type, Callable[[Any, Moment], Value]] = {
@@ -88,6 +89,20 @@ class Evaluator:
             ast.MatrixSelector: self._window,
             ast.SubqueryExpr: self._subquery,
         }
+
+    def with_series(self, more: Iterable[Series]) -> Evaluator:
+        """One with the same settings over these samples and ``more``. Raises ValueError for a series given twice."""
+        return Evaluator(
+            self.samples.with_series(more),
+            semantics=self.semantics,
+            lookback_ms=self.lookback_ms,
+            subquery_step_ms=self.subquery_step_ms,
+            memory_bytes=self._memory_bytes,
+        )
+
+    def width(self, expr: str) -> int:
+        """How many series ``expr`` reads, one read twice counted twice: what its evaluation costs at each step."""
+        return sum(len(select(self.samples, one, dot_all=self.semantics == "open")) for one in selectors(expr))
 
     def evaluate(self, expr: str | Expr, grid: Grid) -> Matrix | Scalar:
         """The value of ``expr`` at every step of ``grid``.
