@@ -151,12 +151,12 @@ class Evaluator:
             raise QueryError(f"{selector.text}: {len(series)} series at {steps} steps are too many samples")
         return series
 
-    def _latest(self, node: ast.VectorSelector, moment: Moment) -> Rows:
-        """For each series of a selector: labels, values [steps], sample times (ms) [steps], present [steps].
+    def _latest(self, node: ast.VectorSelector, at: Times) -> Rows:
+        """For each series of a selector looking ``at`` [steps]: labels, values [steps], sample times (ms) [steps],
+        present [steps].
 
         The latest sample counts unless it is a staleness marker or older than the lookback delta.
         """
-        at = moment.read_at(node)
         oldest = at - self.lookback_ms + (1 if self.semantics == "open" else 0)
         for series in self._series(node, len(at)):
             index = np.searchsorted(series.times, at, side="right") - 1
@@ -165,13 +165,15 @@ class Evaluator:
             yield series.labels, values, times, (index >= 0) & (times >= oldest) & ~is_stale(values)
 
     def _instant(self, node: ast.VectorSelector, moment: Moment) -> Matrix:
-        rows = ((labels, values, here) for labels, values, _, here in self._latest(node, moment))
+        found = self._latest(node, moment.read_at(node))
+        rows = ((labels, values, here) for labels, values, _, here in found)
         return Matrix.of(rows, len(moment.times))
 
     def _timestamp(self, node: ast.VectorSelector, moment: Moment) -> Matrix:
-        """``timestamp(selector)``: when (s) the samples are from."""
+        """``timestamp(selector)``: when (s) the samples are from. Where ``@`` pins it, the offset is forgotten."""
+        at = moment.read_at(node) + (0 if node.at is None else ms(node.offset))
         rows = (
-            (labels.drop((METRIC_NAME,)), times / 1000, here) for labels, _, times, here in self._latest(node, moment)
+            (labels.drop((METRIC_NAME,)), times / 1000, here) for labels, _, times, here in self._latest(node, at)
         )
         return Matrix.of(rows, len(moment.times))
 

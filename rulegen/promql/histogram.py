@@ -24,7 +24,8 @@ Measure = Callable[[Values, Values, Index], Values]
 
 def histogram_quantile(share: Scalar, vector: Matrix) -> Matrix:
     """Linear within a bucket; the lowest starts at 0 if its bound is positive (Prometheus: BucketQuantile)."""
-    return _each_histogram(vector, lambda bounds, counts, at: _quantile(share.values[at], bounds, counts))
+    outside = np.where(share.values < 0, -np.inf, np.where(share.values > 1, np.inf, np.nan))  # also without +Inf
+    return _each_histogram(vector, lambda bounds, counts, at: _quantile(share.values[at], bounds, counts), outside)
 
 
 def histogram_quantiles(vector: Matrix, label: str, shares: tuple[Scalar, ...]) -> Matrix:
@@ -63,8 +64,9 @@ def histogram_fraction(lower: Scalar, upper: Scalar, vector: Matrix) -> Matrix:
     return _each_histogram(vector, fraction)
 
 
-def _each_histogram(vector: Matrix, measure: Measure) -> Matrix:
-    """``measure`` of every histogram in ``vector``; series without a numeric ``le`` are passed over."""
+def _each_histogram(vector: Matrix, measure: Measure, endless: Values | None = None) -> Matrix:
+    """``measure`` of every histogram in ``vector``; series without a numeric ``le`` are passed over. ``endless``
+    [steps] is the answer where a histogram has no bucket that ends at +Inf (none: NaN)."""
     histograms: dict[Labels, list[tuple[float, int]]] = {}
     for row, labels in enumerate(vector.labels):
         bound = _bound(labels.get(BUCKET, ""))
@@ -73,7 +75,7 @@ def _each_histogram(vector: Matrix, measure: Measure) -> Matrix:
     out = []
     for labels, buckets in histograms.items():
         bounds, rows = (list(column) for column in zip(*sorted(buckets), strict=True))
-        values = _by_presence(np.array(bounds), vector.take(rows), measure)
+        values = _by_presence(np.array(bounds), vector.take(rows), measure, endless)
         out.append((labels.drop((METRIC_NAME,)), values, somewhere(vector.present[rows])))
     return Matrix.of(out, vector.steps)
 
@@ -85,9 +87,9 @@ def _bound(text: str) -> float | None:
         return None
 
 
-def _by_presence(bounds: Values, buckets: Matrix, measure: Measure) -> Values:
+def _by_presence(bounds: Values, buckets: Matrix, measure: Measure, endless: Values | None) -> Values:
     """A bucket that is absent at a step is no empty bucket: steps are taken together by the buckets they have."""
-    values = np.full(buckets.steps, np.nan)
+    values = np.full(buckets.steps, np.nan) if endless is None else endless.copy()
     patterns, which = np.unique(buckets.present, axis=1, return_inverse=True)
     for number, present in enumerate(patterns.T):
         at = np.flatnonzero(which.ravel() == number)

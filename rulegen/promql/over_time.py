@@ -184,8 +184,11 @@ def _line(window: Window, origin: Times) -> tuple[Values, Values]:
 
 def double_exponential_smoothing(of: Range, smoothing: Scalar, trend: Scalar) -> Matrix:
     """Holt's method (``holt_winters`` before Prometheus 3)."""
+    asked = np.zeros(len(of.end), dtype=np.bool_)  # Prometheus looks at the factors once there is a sample
+    for window in of.windows:
+        asked |= window.count > 0
     for name, factor in (("smoothing", smoothing), ("trend", trend)):
-        outside = (factor.values <= 0) | (factor.values >= 1)
+        outside = asked & ((factor.values <= 0) | (factor.values >= 1))
         if outside.any():
             raise QueryError(f"invalid {name} factor. Expected: 0 < factor < 1, got: {factor.values[outside][0]:f}")
     sf, tf = smoothing.values, trend.values
