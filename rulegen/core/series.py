@@ -49,15 +49,7 @@ class Samples:
     @classmethod
     def of(cls, series: Iterable[Series]) -> Samples:
         """Raises ValueError when two series carry the same labels."""
-        found: dict[str, list[Series]] = {}
-        for one in series:
-            found.setdefault(one.labels.get(METRIC_NAME, ""), []).append(one)
-        by_name = {name: tuple(sorted(found[name], key=lambda s: s.labels)) for name in sorted(found)}
-        for group in by_name.values():
-            for left, right in pairwise(group):
-                if left.labels == right.labels:
-                    raise ValueError(f"{left.labels}: given twice")
-        return cls(by_name)
+        return cls().with_series(series)
 
     def __iter__(self) -> Iterator[Series]:
         for group in self.by_name.values():
@@ -74,4 +66,15 @@ class Samples:
         return Span(min(int(s.times[0]) for s in filled), max(int(s.times[-1]) for s in filled))
 
     def with_series(self, more: Iterable[Series]) -> Samples:
-        return Samples.of([*self, *more])
+        """These and ``more``; metric names that ``more`` lacks cost nothing. Raises ValueError as :meth:`of` does."""
+        found: dict[str, list[Series]] = {}
+        for one in more:
+            found.setdefault(one.labels.get(METRIC_NAME, ""), []).append(one)
+        by_name = dict(self.by_name)
+        for name, fresh in found.items():
+            group = tuple(sorted((*self.by_name.get(name, ()), *fresh), key=lambda s: s.labels))
+            for left, right in pairwise(group):
+                if left.labels == right.labels:
+                    raise ValueError(f"{left.labels}: given twice")
+            by_name[name] = group
+        return Samples(dict(sorted(by_name.items())))

@@ -6,7 +6,7 @@ Clear before fast: this is the reference. Rules that it follows are Prometheus' 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from rulegen.promql.binary import scalars, vector_scalar, vectors
 from rulegen.promql.calls import Arguments, Value, call, supported, unwrapped
 from rulegen.promql.matrix import MAX_CELLS, Matrix, Scalar
 from rulegen.promql.memo import Memo
-from rulegen.promql.needs import Selector, bare, children, ms, pinned, select
+from rulegen.promql.needs import Selector, bare, children, ms, pinned, select, selectors
 from rulegen.promql.parse import parse
 from rulegen.promql.window import Range, Semantics, cut
 
@@ -75,6 +75,7 @@ class Evaluator:
     ) -> None:
         self.samples, self.semantics = samples, semantics
         self.lookback_ms, self.subquery_step_ms = lookback_ms, subquery_step_ms
+        self._memory_bytes = memory_bytes
         self._memo = Memo(memory_bytes)
         self._selected: dict[Selector, tuple[Series, ...]] = {}
         self._evaluators: dict[type, Callable[[Any, Moment], Value]] = {
@@ -89,6 +90,20 @@ class Evaluator:
             ast.MatrixSelector: self._window,
             ast.SubqueryExpr: self._subquery,
         }
+
+    def with_series(self, more: Iterable[Series]) -> Evaluator:
+        """One with the same settings over these samples and ``more``. Raises ValueError for a series given twice."""
+        return Evaluator(
+            self.samples.with_series(more),
+            semantics=self.semantics,
+            lookback_ms=self.lookback_ms,
+            subquery_step_ms=self.subquery_step_ms,
+            memory_bytes=self._memory_bytes,
+        )
+
+    def width(self, expr: str) -> int:
+        """How many series ``expr`` reads, one read twice counted twice: what its evaluation costs at each step."""
+        return sum(len(select(self.samples, one, dot_all=self.semantics == "open")) for one in selectors(expr))
 
     def evaluate(self, expr: str | Expr, grid: Grid) -> Matrix | Scalar:
         """The value of ``expr`` at every step of ``grid``.

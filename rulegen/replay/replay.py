@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rulegen.core.cluster import Grade
 from rulegen.core.history import History
-from rulegen.core.labels import EMPTY, METRIC_NAME, Labels
 from rulegen.core.outcome import Firings
 from rulegen.core.rule import Rule, RuleRef, RuleSet
-from rulegen.core.series import STALE, Samples, Series, Values
-from rulegen.core.spans import Grid, Mask, Times
+from rulegen.core.series import Samples
+from rulegen.core.spans import Grid
 from rulegen.errors import QueryError, UnsupportedError
-from rulegen.promql import Evaluator, ExpressionError, Matrix, Scalar, select, selectors
+from rulegen.promql import Evaluator, ExpressionError, Scalar, select, selectors
 from rulegen.promql.rewrite import comparison
 from rulegen.replay import observed
-from rulegen.replay.alerting import alert_labels, fire
+from rulegen.replay.alerting import alert_labels
+from rulegen.replay.groups import replay_groups
+from rulegen.replay.recorded import OF_ALERTS, Shelf, written_names
 
 LOOKBACK = 300_000  # ms, Prometheus' --query.lookback-delta
 
@@ -41,16 +43,18 @@ class Replayer:
         samples = history.samples.with_series(
             one for one in observed.series(history.episodes, interval) if one.labels not in _alerts(history.samples)
         )
-        self._evaluator = self._evaluating(samples)
-        self._broken: dict[str, str] = {}  # recorded names and why they are not to be had
+        base = Evaluator(samples, semantics=history.semantics, lookback_ms=LOOKBACK)
+        # What the server itself recorded is the truth; the others are worked out as far as something reads them.
+        self._known = frozenset(samples.by_name)
         self._groups = {ref: group for ref, group, _ in self.rules}
-        for ref, group, rule in history.rules:
-            if rule.kind == "record":
-                try:
-                    self._supported(ref)
-                    self._evaluator = self._recording(self._evaluator, rule, group.interval)
-                except (UnsupportedError, ExpressionError) as error:
-                    self._broken[rule.name] = str(error)
+        wanted = {ref for ref, _, rule in history.rules if rule.kind == "record" or _reads_alerts(rule)}
+        ran = replay_groups(history.rules, base, history.span, known=self._known, wanted=wanted)
+        self._written = {result.ref: result.written for result in ran.results if result.written}
+        self._bare, self._without = base, dict[RuleRef, Evaluator]()
+        assert isinstance(ran.engine, Evaluator)
+        self._evaluator = ran.engine
+        broken = [result for result in ran.results if result.error]
+        self._broken = {name: one.error for one in broken for name in set(written_names(one.rule)) - self._known}
         self._grades = {
             ref: Grade.ALERTS
             if _is_observed(ref) or (rule.name in recorded_names and self._blind(rule))
@@ -62,36 +66,32 @@ class Replayer:
     def grade(self, ref: RuleRef) -> Grade:
         return self._grades[ref]
 
-    def grid(self, interval: int) -> Grid:
-        """Evaluation times every ``interval`` ms over the history, at multiples of it.
-
-        Prometheus adds an offset of its own to each group, from a hash of its name and file: compare with recorded
-        alerts within one interval.
-        """
-        span = self._history.span
-        return Grid(span.start // interval * interval, span.end, interval)
-
     def replay(self, ref: RuleRef, rules: Sequence[Rule], interval: int) -> tuple[Firings, ...]:
         """What each alerting rule of ``rules``, put in the place of the one at ``ref``, did.
 
         Recording rules among them are worked out first, in order. Raises UnsupportedError (or QueryError, its kind)
         when a rule can't be evaluated.
         """
-        self._supported(ref)
         if self._grades[ref] is Grade.ALERTS and not _is_observed(ref):
             rules = [observed.stand_in(rule, self._originals[ref]) for rule in rules]
             interval = min(interval, self._interval)  # between two evaluations a recorded alert would be overlooked
-        records = [rule for rule in rules if rule.kind == "record"]
-        evaluator = self._evaluator
-        for rule in records:
-            evaluator = self._recording(evaluator, rule, interval)
-        reach = max((_window(rule.expr) for rule in records), default=0)
-        grid = self.grid(interval)
-        return tuple(
-            fire(rule, self._vector(evaluator, rule.expr, grid), grid, grid.start + _window(rule.expr) + reach)
-            for rule in rules
-            if rule.kind == "alert"
+        group = replace(self._groups[ref], rules=tuple(rules), interval=interval)
+        alerting = {group.ref(at) for at, rule in enumerate(rules) if rule.kind == "alert"}
+        ran = replay_groups(
+            RuleSet((group,)),
+            self._before(ref),
+            self._history.span,
+            known=self._known,
+            broken=self._broken,
+            wanted=alerting,
         )
+        found = []
+        for result in ran.results:
+            if result.error:
+                raise QueryError(result.error)
+            if result.firings is not None:
+                found.append(result.firings)
+        return tuple(found)
 
     def peaks(self, ref: RuleRef, firings: Firings) -> NDArray[np.float64]:
         """[firings] the most extreme value of the deciding comparison's left side while each was pending or fired.
@@ -103,7 +103,10 @@ class Replayer:
         found = comparison(rule.expr)
         if found is None or not found.ordered or self._grades[ref] is Grade.ALERTS or not len(firings):
             return peaks
-        level = self._vector(self._evaluator, found.left, firings.grid)
+        grid, offset = firings.grid, self._groups[ref].query_offset
+        level = self._evaluator.evaluate(found.left, Grid(grid.start - offset, grid.end - offset, grid.step))
+        if isinstance(level, Scalar):
+            return peaks
         row_of = {alert_labels(rule.name, rule.labels, labels): row for row, labels in enumerate(level.labels)}
         worst = np.fmax.reduce if found.rising else np.fmin.reduce
         first = (firings.since - firings.grid.start) // firings.grid.step
@@ -120,11 +123,17 @@ class Replayer:
         """The selectors of ``rule`` that match nothing in the history."""
         return tuple(s.text for s in selectors(rule.expr) if not select(self._evaluator.samples, s))
 
-    def _supported(self, ref: RuleRef) -> None:
-        """Raises UnsupportedError for a rule in a group with settings that matter and are not replayed."""
-        group = self._groups[ref]
-        if group.limit or group.query_offset:
-            raise UnsupportedError(f"{'limit' if group.limit else 'query_offset'} of the group {group.name}")
+    def _before(self, ref: RuleRef) -> Evaluator:
+        """What is there without what the rule at ``ref`` wrote: a change of it writes its own."""
+        if ref not in self._written:
+            return self._evaluator
+        if ref not in self._without:
+            shelf = Shelf()
+            for other, written in self._written.items():
+                if other != ref:
+                    shelf.put(written)
+            self._without[ref] = self._bare.with_series(shelf)
+        return self._without[ref]
 
     def _blind(self, rule: Rule) -> bool:
         try:
@@ -132,39 +141,6 @@ class Replayer:
         except (ExpressionError, UnsupportedError):
             return False  # replaying it gives the reason
         return bool(wanted) and not any(select(self._evaluator.samples, selector) for selector in wanted)
-
-    def _vector(self, evaluator: Evaluator, expr: str, grid: Grid) -> Matrix:
-        for name in (selector.name for selector in selectors(expr)):
-            if name in self._broken:
-                raise UnsupportedError(f"{name}, as its recording rule could not be replayed: {self._broken[name]}")
-        value = evaluator.evaluate(expr, grid)
-        if isinstance(value, Scalar):  # a rule takes a number as a series without labels
-            return Matrix((EMPTY,), value.values[None, :], np.ones((1, len(grid)), dtype=np.bool_))
-        return value
-
-    def _recording(self, evaluator: Evaluator, rule: Rule, interval: int) -> Evaluator:
-        """One that also has what the recording ``rule`` gives, unless the server itself recorded that: it knows."""
-        if rule.name in self._history.samples.by_name:
-            return evaluator
-        grid = self.grid(interval)
-        found = self._vector(evaluator, rule.expr, grid)
-        labels = tuple(one.updated({**rule.labels, METRIC_NAME: rule.name}) for one in found.labels)
-        rows = Matrix(labels, found.values, found.present).merged()
-        if {one.labels for one in evaluator.samples.by_name.get(rule.name, ())} & set(rows.labels):
-            raise QueryError(f"two rules record the same series of {rule.name}")
-        times = grid.times()
-        made = (_recorded(*row, times) for row in zip(rows.labels, rows.values, rows.present, strict=True))
-        return self._evaluating(evaluator.samples.with_series(made))
-
-    def _evaluating(self, samples: Samples) -> Evaluator:
-        return Evaluator(samples, semantics=self._history.semantics, lookback_ms=LOOKBACK)
-
-
-def _recorded(labels: Labels, values: Values, present: Mask, times: Times) -> Series:
-    """A recorded series from its row [steps]; as Prometheus does, with a staleness marker where it stops."""
-    gone = np.concatenate(([False], present[:-1] & ~present[1:]))
-    kept = present | gone
-    return Series(labels, times[kept], np.where(gone, STALE, values)[kept])
 
 
 def _is_observed(ref: RuleRef) -> bool:
@@ -176,6 +152,8 @@ def _alerts(samples: Samples) -> frozenset[object]:
     return frozenset(one.labels for one in samples.by_name.get(observed.ALERTS, ()))
 
 
-def _window(expr: str) -> int:
-    """How much data before an evaluation time ``expr`` looks at by its range windows and offsets, ms."""
-    return max((selector.before_ms for selector in selectors(expr, lookback_ms=0)), default=0)
+def _reads_alerts(rule: Rule) -> bool:
+    try:
+        return any(selector.name in (*OF_ALERTS, None) for selector in selectors(rule.expr))
+    except (ExpressionError, UnsupportedError):
+        return False  # replaying it gives the reason

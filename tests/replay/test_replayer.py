@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 from histories import history, ref, series, shown
 
@@ -156,4 +155,3 @@ def test_history_windows_follow_the_semantics() -> None:
     }
     assert minutes(found["open"], 0, rule) == []
     assert minutes(found["closed"], 0, rule) == [(1, 22)]
-    assert np.all(found["open"].grid(MINUTE).times() == found["closed"].grid(MINUTE).times())
