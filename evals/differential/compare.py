@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,8 +23,7 @@ CLOSE = 1e-9  # relative
 # its mathematics are Go's, ours the C library's: the last bits differ. Where an expression takes the difference of
 # almost equal numbers, or asks whether they are equal, the last bits are all that counts. Such a point is
 # *undecided*: each result of those operators is moved by this share, and if ours then moves as far as the two are
-# apart, the point says nothing. So does topk of equal values where they come from another operator: over several
-# steps Prometheus hands those on in the order of a Go map, which is none. There k is moved by one.
+# apart, the point says nothing.
 SHAKE = 2e-13
 INEXACT = frozenset({"sum", "avg", "stddev", "stdvar", "quantile"})
 INEXACT_CALLS = frozenset(
@@ -110,7 +110,13 @@ class Server:
 
 
 def compare(server: Server, evaluator: Evaluator, expr: str, grid: Grid) -> Comparison:
-    """``expr`` at every step of ``grid``, of both."""
+    """``expr`` at every step of ``grid``, of both; at its start only where more steps would ask for luck."""
+    with suppress(ExpressionError):
+        luck = _by_luck(parse(expr))
+        if luck == "always":
+            return Comparison(expr, grid, "undecided", "topk in a subquery: of equal values luck decides")
+        if luck == "in steps":
+            grid = Grid(grid.start, grid.start, grid.step)
     theirs = server.ask(expr, grid)
     try:
         ours: Rows | str = _rows(evaluator, expr, grid)
@@ -226,8 +232,8 @@ def _alike(left: Values, left_here: Mask, right: Values, right_here: Mask) -> Ma
 def _unexplained(evaluator: Evaluator, expr: str, grid: Grid, ours: Rows, apart: list[_Apart]) -> list[_Apart]:
     """Those of ``apart`` that stand where the last bits do not decide."""
     left = apart
-    for share in (SHAKE, -SHAKE):
-        for alternate in (False, True):
+    for alternate in (False, True):
+        for share in (f"{SHAKE}", f"-{SHAKE}", f"{SHAKE} * sin(time())"):  # the last moves each step by its own
             try:
                 shaken = _rows(evaluator, _shaken(expr, share, alternate=alternate), grid)
             except (UnsupportedError, ExpressionError):
@@ -246,6 +252,26 @@ def _moved(one: _Apart, ours: Rows, shaken: Rows) -> bool:
     return abs(value - one.ours) * 10 >= abs(one.theirs - one.ours)
 
 
+def _by_luck(tree: ast.Expr) -> Literal["never", "in steps", "always"]:
+    """When it is luck which of equal values topk and bottomk keep: over several steps (of a subquery too) Prometheus
+    hands on the series of most operators in the order of a Go map, which is none."""
+    found: list[bool] = []  # of each such topk, whether it stands in a subquery
+    inside = 0
+
+    def enter(node: ast.Expr) -> None:
+        nonlocal inside
+        inside += isinstance(node, ast.SubqueryExpr)
+        if isinstance(node, ast.AggregateExpr) and str(node.op) in ("topk", "bottomk") and not _ordered(node.expr):
+            found.append(inside > 0)
+
+    def leave(node: ast.Expr) -> None:
+        nonlocal inside
+        inside -= isinstance(node, ast.SubqueryExpr)
+
+    ast.walk(tree, enter, leave)
+    return "never" if not found else "always" if any(found) else "in steps"
+
+
 def _ordered(node: ast.Expr) -> bool:
     """Whether Prometheus keeps the series of ``node`` in order: as stored, or one range function away."""
     if isinstance(node, ast.ParenExpr):
@@ -255,24 +281,13 @@ def _ordered(node: ast.Expr) -> bool:
     )
 
 
-def _shaken(expr: str, share: float, *, alternate: bool) -> str:
+def _shaken(expr: str, share: str, *, alternate: bool) -> str:
     """``expr`` with every result that is exact but for its last bits moved by ``share``; ``alternate``: every other
     one by the contrary."""
     count = 0
 
     def shake(node: ast.Expr) -> ast.Expr | None:
         nonlocal count
-        if (
-            isinstance(node, ast.AggregateExpr)
-            and str(node.op) in ("topk", "bottomk")
-            and node.param
-            and not _ordered(node.expr)
-        ):
-            by = node.modifier
-            kind = "" if by is None else " by " if by.type == ast.AggModifierType.By else " without "
-            names = "" if by is None else f"({', '.join(by.labels)})"
-            more = "+ 1" if share > 0 else "- 1"
-            return ast.parse(f"{node.op}{kind}{names} (({node.param.prettify()}) {more}, {node.expr.prettify()})")
         inexact = (
             (isinstance(node, ast.AggregateExpr) and str(node.op) in INEXACT)
             or (isinstance(node, ast.Call) and node.func.name in INEXACT_CALLS)
@@ -281,8 +296,7 @@ def _shaken(expr: str, share: float, *, alternate: bool) -> str:
         if not inexact:
             return None
         count += 1
-        factor = 1 + (-share if alternate and count % 2 else share)
-        return ast.parse(f"(({node.prettify()}) * {factor!r})")
+        return ast.parse(f"(({node.prettify()}) * (1 {'-' if alternate and count % 2 else '+'} {share}))")
 
     parse(expr)
     return ast.transform(ast.parse(expr), None, shake).prettify()

@@ -269,7 +269,12 @@ class Grower:
             left = inner.labels
             param = f"{self._one('1', '2', '3', '5', '0', '-1', '2.9', '1000')}, "
         elif op == "count_values":
-            param = f"{quote(self._one('value', 'value', 'job', *inner.labels))}, "
+            value = self._one("value", "value", "job", *inner.labels)
+            if " by " in grouping and max(left, default="") >= value:
+                value = "zz"  # 2.42 does not sort the label in among the others, and then groups wrongly
+            # The last bits of a number are not to become a label.
+            inner = Grown(f"round({inner.text}, 0.001)", inner.labels, inner.series)
+            param = f"{quote(value)}, "
         if grouping and self._chance(0.3):
             return Grown(f"{op}({param}{inner.text}){grouping}", left, max(1, inner.series // 2))
         return Grown(f"{op}{grouping} ({param}{inner.text})", tuple(sorted(left)), max(1, inner.series // 2))

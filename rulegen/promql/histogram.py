@@ -24,8 +24,9 @@ Measure = Callable[[Values, Values, Index], Values]
 
 def histogram_quantile(share: Scalar, vector: Matrix) -> Matrix:
     """Linear within a bucket; the lowest starts at 0 if its bound is positive (Prometheus: BucketQuantile)."""
-    outside = np.where(share.values < 0, -np.inf, np.where(share.values > 1, np.inf, np.nan))  # also without +Inf
-    return _each_histogram(vector, lambda bounds, counts, at: _quantile(share.values[at], bounds, counts), outside)
+    return _each_histogram(
+        vector, lambda bounds, counts, at: _quantile(share.values[at], bounds, counts), _outside(share.values)
+    )
 
 
 def histogram_quantiles(vector: Matrix, label: str, shares: tuple[Scalar, ...]) -> Matrix:
@@ -103,7 +104,7 @@ def _by_presence(bounds: Values, buckets: Matrix, measure: Measure, endless: Val
 
 def _quantile(share: Values, bounds: Values, counts: Values) -> Values:
     if len(bounds) < 2:
-        return np.full(len(share), np.nan)
+        return _outside(share)
     counts = _monotonic(counts)
     rank = share * counts[-1]
     reached = counts[:-1] >= rank  # [buckets - 1, steps]
@@ -115,8 +116,12 @@ def _quantile(share: Values, bounds: Values, counts: Values) -> Values:
     found = np.where((bucket == 0) & (bounds[0] <= 0), bounds[0], found)
     found = np.where(bucket == len(bounds) - 1, bounds[-2], found)
     found = np.where(counts[-1] == 0, np.nan, found)
-    found = np.where(share < 0, -np.inf, np.where(share > 1, np.inf, found))
-    return np.where(np.isnan(share), np.nan, found)
+    return np.where((share >= 0) & (share <= 1), found, _outside(share))
+
+
+def _outside(share: Values) -> Values:
+    """What is answered for shares below 0 and above 1, whatever the buckets are; for others NaN."""
+    return np.where(share < 0, -np.inf, np.where(share > 1, np.inf, np.nan))
 
 
 def _monotonic(counts: Values) -> Values:
