@@ -18,6 +18,7 @@ from pathlib import Path
 
 import httpx
 
+from evals.differential.awkward import awkward_samples, write_tsdb
 from evals.differential.compare import Comparison, Server, compare, features
 from evals.differential.grow import Grower
 from evals.differential.raw import metric_names, read_samples
@@ -27,6 +28,7 @@ from rulegen.core.series import Samples
 from rulegen.core.spans import Span
 from rulegen.promql import Evaluator
 
+EACH = 500  # expressions on one set of awkward series
 VERDICTS = ("alike", "empty", "both refuse", "undecided", "unsupported", "different")
 
 
@@ -35,18 +37,36 @@ def main() -> None:
     ask.add_argument("--seeds", type=int, default=2_000)
     ask.add_argument("--first", type=int, default=0)
     ask.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared/data")
+    ask.add_argument("--awkward", action="store_true")
     given = ask.parse_args()
+    seeds = range(given.first, given.first + given.seeds)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        for copy in ("served", "dumped"):
-            shutil.copytree(given.data / "alertops-tsdb/tsdb", home / copy, copy_function=shutil.copyfile)
-        with serving(home / "served", home) as url, httpx.Client() as client:
-            began = time.monotonic()
-            samples = read_samples(home / "dumped", url, metric_names(url))
-            print(f"{len(samples)} series read in {time.monotonic() - began:.0f} s", flush=True)
-            found = _fuzz(Server(url, client), samples, range(given.first, given.first + given.seeds))
+        found = _on_awkward(home, seeds) if given.awkward else _on_history(home, given.data, seeds)
     _print(found)
     sys.exit(any(one.verdict == "different" for one in found))
+
+
+def _on_history(home: Path, data: Path, seeds: range) -> list[Comparison]:
+    for copy in ("served", "dumped"):
+        shutil.copytree(data / "alertops-tsdb/tsdb", home / copy, copy_function=shutil.copyfile)
+    with serving(home / "served", home) as url, httpx.Client() as client:
+        began = time.monotonic()
+        samples = read_samples(home / "dumped", url, metric_names(url))
+        print(f"{len(samples)} series read in {time.monotonic() - began:.0f} s", flush=True)
+        return _fuzz(Server(url, client), samples, seeds)
+
+
+def _on_awkward(home: Path, seeds: range) -> list[Comparison]:
+    """Other series for every ``EACH`` seeds."""
+    found = []
+    for first in range(seeds.start, seeds.stop, EACH):
+        place = home / str(first)
+        place.mkdir()
+        samples = awkward_samples(first)
+        with serving(write_tsdb(samples, place), place) as url, httpx.Client() as client:
+            found += _fuzz(Server(url, client), samples, range(first, min(first + EACH, seeds.stop)))
+    return found
 
 
 def _fuzz(server: Server, samples: Samples, seeds: range) -> list[Comparison]:

@@ -233,7 +233,11 @@ def _unexplained(evaluator: Evaluator, expr: str, grid: Grid, ours: Rows, apart:
     """Those of ``apart`` that stand where the last bits do not decide."""
     left = apart
     for alternate in (False, True):
-        for share in (f"{SHAKE}", f"-{SHAKE}", f"{SHAKE} * sin(time())"):  # the last moves each step by its own
+        for share in (
+            f"{SHAKE}",
+            f"-{SHAKE}",
+            f"{SHAKE} * scalar(sin(vector(time())))",
+        ):  # the last moves each step by its own
             try:
                 shaken = _rows(evaluator, _shaken(expr, share, alternate=alternate), grid)
             except (UnsupportedError, ExpressionError):
@@ -296,7 +300,10 @@ def _shaken(expr: str, share: str, *, alternate: bool) -> str:
         if not inexact:
             return None
         count += 1
-        return ast.parse(f"(({node.prettify()}) * (1 {'-' if alternate and count % 2 else '+'} {share}))")
+        text = node.prettify()
+        if isinstance(node, ast.Call) and node.func.name in ("stddev_over_time", "stdvar_over_time"):
+            text = f"{text} + 0 * {text}"  # Prometheus 2.42 answers NaN, 3 infinity where the squares overflow
+        return ast.parse(f"(({text}) * (1 {'-' if alternate and count % 2 else '+'} {share}))")
 
     parse(expr)
     return ast.transform(ast.parse(expr), None, shake).prettify()

@@ -11,8 +11,9 @@ from random import Random
 import httpx
 import promql_parser as ast
 import pytest
-from servers import binary, copy_tsdb
+from servers import binary, copy_tsdb, prometheus
 
+from evals.differential.awkward import SPAN, awkward_samples, write_tsdb
 from evals.differential.compare import Comparison, Server, compare
 from evals.differential.grow import Grower
 from evals.differential.raw import metric_names, read_samples
@@ -23,6 +24,7 @@ from rulegen.ingest.rulefile import read_rules
 from rulegen.promql import Evaluator, ExpressionError, parse, selectors
 
 HISTORY = Span(1_785_996_000_000, 1_786_017_600_000)
+EVERY = Grid(SPAN.start + 1, SPAN.end, MINUTE)
 MORE = 60  # metrics beside those that rules read
 
 
@@ -116,3 +118,25 @@ def test_grown_expressions(both: Both, block: int) -> None:
     print(dict(seen))
     assert seen["alike"] >= 20
     assert seen["undecided"] + seen["unsupported"] <= 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_awkward_series(seed: int, tmp_path: Path) -> None:
+    """Resets, gaps, NaN, infinities, extremes, irregular times, series of one sample, odd label values."""
+    binary("promtool")
+    samples = awkward_samples(seed)
+    evaluator = Evaluator(samples, semantics="closed")
+    with (
+        prometheus(tmp_path / "server", tsdb=write_tsdb(samples, tmp_path)) as url,
+        httpx.Client() as client,
+    ):
+        found = []
+        for number in range(60):
+            grower = Grower(samples, SPAN, f"{seed}-{number}")
+            found.append(compare(Server(url, client), evaluator, grower.expression(), grower.grid()))
+        raw = [compare(Server(url, client), evaluator, str(one.labels), EVERY) for one in samples]
+    seen = verdicts(found)
+    print(dict(seen))
+    assert seen["alike"] >= 25
+    assert seen["undecided"] + seen["unsupported"] <= 3
+    assert verdicts(raw) == {"alike": len(samples)}
