@@ -285,8 +285,8 @@ def _ordered(node: ast.Expr) -> bool:
     )
 
 
-def _shaken(expr: str, share: str, *, alternate: bool) -> str:
-    """``expr`` with every result that is exact but for its last bits moved by ``share``; ``alternate``: every other
+def _shaken(expr: str, moved: str, *, alternate: bool) -> str:
+    """``expr`` with every result that is exact but for its last bits ``moved`` by a share; ``alternate``: every other
     one by the contrary."""
     count = 0
 
@@ -300,10 +300,26 @@ def _shaken(expr: str, share: str, *, alternate: bool) -> str:
         if not inexact:
             return None
         count += 1
-        text = node.prettify()
-        if isinstance(node, ast.Call) and node.func.name in ("stddev_over_time", "stdvar_over_time"):
-            text = f"{text} + 0 * {text}"  # Prometheus 2.42 answers NaN, 3 infinity where the squares overflow
-        return ast.parse(f"(({text}) * (1 {'-' if alternate and count % 2 else '+'} {share}))")
+        text, share = node.prettify(), f"{'-' if alternate and count % 2 else '+'} {moved}"
+        if isinstance(node, ast.AggregateExpr) and str(node.op) in ("sum", "avg"):
+            text += f" {share} * {_grouped('stddev', node)}"  # numbers may cancel within
+        elif isinstance(node, ast.Call):
+            args = ", ".join(one.prettify() for one in node.args)
+            if node.func.name in ("avg_over_time", "sum_over_time"):
+                text += f" {share} * stddev_over_time({args})"
+            elif node.func.name in ("stddev_over_time", "stdvar_over_time"):
+                text += f" + 0 * {text}"  # Prometheus 2.42 answers NaN, 3 infinity where the squares overflow
+            elif node.func.name in ("ln", "log2", "log10"):  # of the smallest numbers Go 1.19 has the wrong logarithm
+                text = f"{node.func.name}(({args}) unless abs({args}) < 2.3e-308)"
+        return ast.parse(f"(({text}) * (1 {share}))")
 
     parse(expr)
     return ast.transform(ast.parse(expr), None, shake).prettify()
+
+
+def _grouped(op: str, node: ast.AggregateExpr) -> str:
+    """Another aggregation of the same groups."""
+    if node.modifier is None:
+        return f"{op}({node.expr.prettify()})"
+    kind = "by" if node.modifier.type == ast.AggModifierType.By else "without"
+    return f"{op} {kind} ({', '.join(node.modifier.labels)}) ({node.expr.prettify()})"

@@ -1,7 +1,8 @@
 """Which of equal values topk and bottomk keep: those that Prometheus' heap happens to keep.
 
 The heap is Go's ``container/heap``, whose order among equals follows from how it sifts; so it is done here step by
-step. Prometheus 2 pops the worst and pushes the better one, Prometheus 3 puts the better in the worst one's place.
+step. Prometheus 2 pops the worst and pushes the better one, and takes one NaN for another; Prometheus 3 puts the
+better in the worst one's place.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ def kept(values: Iterable[float], k: int, semantics: Semantics, *, largest: bool
         one = (value if largest else -value, place)
         if len(heap) < k:
             _push(heap, one)
-        elif heap[0][0] < one[0] or (math.isnan(heap[0][0]) and not math.isnan(one[0])):
+        elif heap[0][0] < one[0] or (math.isnan(heap[0][0]) and (semantics == "closed" or not math.isnan(one[0]))):
             if semantics == "open" or k == 1:
                 heap[0] = one
                 _down(heap, len(heap))
