@@ -23,8 +23,9 @@ from rulegen.promql.binary import scalars, vector_scalar, vectors
 from rulegen.promql.calls import Arguments, Value, call, supported, unwrapped
 from rulegen.promql.matrix import MAX_CELLS, Matrix, Scalar
 from rulegen.promql.memo import Memo
-from rulegen.promql.needs import Selector, bare, children, ms, pinned, select, selectors
+from rulegen.promql.needs import Selector, bare, ms, pinned, select, selectors
 from rulegen.promql.parse import parse
+from rulegen.promql.tree import children
 from rulegen.promql.window import Range, Semantics, cut
 
 Rows = Iterator[tuple[Labels, Values, Times, Mask]]
