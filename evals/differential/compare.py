@@ -114,7 +114,7 @@ def compare(server: Server, evaluator: Evaluator, expr: str, grid: Grid) -> Comp
     with suppress(ExpressionError):
         luck = _by_luck(parse(expr))
         if luck == "always":
-            return Comparison(expr, grid, "undecided", "topk in a subquery: of equal values luck decides")
+            return Comparison(expr, grid, "undecided", "topk of equal values that have no order")
         if luck == "in steps":
             grid = Grid(grid.start, grid.start, grid.step)
     theirs = server.ask(expr, grid)
@@ -258,15 +258,15 @@ def _moved(one: _Apart, ours: Rows, shaken: Rows) -> bool:
 
 def _by_luck(tree: ast.Expr) -> Literal["never", "in steps", "always"]:
     """When it is luck which of equal values topk and bottomk keep: over several steps (of a subquery too) Prometheus
-    hands on the series of most operators in the order of a Go map, which is none."""
-    found: list[bool] = []  # of each such topk, whether it stands in a subquery
+    hands on the series of most operators in the order of a Go map, which is none; those of histograms always."""
+    found: list[bool] = []  # of each such topk, whether luck decides at a single step too
     inside = 0
 
     def enter(node: ast.Expr) -> None:
         nonlocal inside
         inside += isinstance(node, ast.SubqueryExpr)
         if isinstance(node, ast.AggregateExpr) and str(node.op) in ("topk", "bottomk") and not _ordered(node.expr):
-            found.append(inside > 0)
+            found.append(inside > 0 or "histogram_quantile(" in node.prettify())
 
     def leave(node: ast.Expr) -> None:
         nonlocal inside
@@ -307,6 +307,8 @@ def _shaken(expr: str, moved: str, *, alternate: bool) -> str:
             args = ", ".join(one.prettify() for one in node.args)
             if node.func.name in ("avg_over_time", "sum_over_time"):
                 text += f" {share} * stddev_over_time({args})"
+            elif node.func.name in ("deriv", "predict_linear"):  # the least-squares line of what is nearly flat
+                text += f" {share} * max_over_time({node.args[0].prettify()})"
             elif node.func.name in ("stddev_over_time", "stdvar_over_time"):
                 text += f" + 0 * {text}"  # Prometheus 2.42 answers NaN, 3 infinity where the squares overflow
             elif node.func.name in ("ln", "log2", "log10"):  # of the smallest numbers Go 1.19 has the wrong logarithm

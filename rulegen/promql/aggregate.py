@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import numpy as np
 import promql_parser as ast
-from numpy.typing import NDArray
 
 from rulegen.core.labels import EMPTY, METRIC_NAME, Labels
+from rulegen.core.semantics import Semantics
 from rulegen.core.series import Values
 from rulegen.core.spans import Mask
 from rulegen.errors import QueryError, UnsupportedError
 from rulegen.promql import fold
-from rulegen.promql.fold import Layers
-from rulegen.promql.matrix import Matrix, Scalar, somewhere
+from rulegen.promql.block import Index
+from rulegen.promql.matrix import Matrix, Scalar
 from rulegen.promql.relabel import check_label_name
 from rulegen.promql.ties import kept
-from rulegen.promql.window import Semantics
-
-
-def _ones(_: Layers, steps: int) -> Values:
-    return np.ones(steps)
-
-
-FOLDS: dict[str, Callable[[Layers, int], Values]] = {
-    "sum": fold.total,
-    "avg": fold.mean,
-    "min": fold.smallest,
-    "max": fold.largest,
-    "count": fold.count,
-    "group": _ones,
-    "stddev": lambda layers, steps: np.sqrt(fold.variance(layers, steps)),
-    "stdvar": fold.variance,
-}
-
-
-def _spread(fold_: Callable[[Layers, int], Values], layers: Layers, steps: int) -> Values:
-    """For Prometheus 2 a lone value does not spread, be it NaN or infinite; for Prometheus 3 that is NaN."""
-    pairs = list(layers)
-    return np.where(fold.count(pairs, steps) == 1, 0.0, fold_(pairs, steps))
 
 
 def aggregate(
@@ -48,13 +23,15 @@ def aggregate(
     """``op`` over ``vector``, grouped as ``modifier`` says. ``param`` is a Scalar for quantile, topk and bottomk, a
     label name for count_values, else None. Raises QueryError as Prometheus would."""
     groups = _groups(vector, modifier)
-    if op in ("stddev", "stdvar") and semantics == "closed":
-        return _each_group(vector, groups, lambda layers, steps: _spread(FOLDS[op], layers, steps))
-    if op in FOLDS:
-        return _each_group(vector, groups, FOLDS[op])
+    if op in fold.FOLDS:
+        found = _folded(vector, groups, fold.FOLDS[op], None)
+        if op not in ("stddev", "stdvar") or semantics == "open":
+            return found
+        # To Prometheus 2 a lone value does not spread, be it NaN or infinite; to Prometheus 3 that is NaN.
+        lone = _folded(vector, groups, fold.FOLDS["count"], None).values == 1
+        return Matrix(found.labels, np.where(lone, 0.0, found.values), found.present)
     if op == "quantile" and isinstance(param, Scalar):
-        share = param.values
-        return _each_group(vector, groups, lambda layers, steps: fold.quantile(share, layers, steps))
+        return _folded(vector, groups, fold.quantiles, param.values)
     if op in ("topk", "bottomk") and isinstance(param, Scalar):
         return _best(vector, groups, _whole(param.values), semantics, largest=op == "topk")
     if op == "count_values" and isinstance(param, str):
@@ -75,19 +52,10 @@ def _groups(vector: Matrix, modifier: ast.AggModifier | None) -> dict[Labels, li
     return groups
 
 
-def _layers(vector: Matrix, rows: list[int]) -> Iterator[tuple[Values, Mask]]:
-    for row in rows:
-        yield vector.values[row], vector.present[row]
-
-
-def _each_group(vector: Matrix, groups: dict[Labels, list[int]], function: Callable[[Layers, int], Values]) -> Matrix:
-    return Matrix.of(
-        (
-            (labels, function(_layers(vector, rows), vector.steps), somewhere(vector.present[rows]))
-            for labels, rows in groups.items()
-        ),
-        vector.steps,
-    )
+def _folded(vector: Matrix, groups: dict[Labels, list[int]], of_group: fold.Fold, param: Values | None) -> Matrix:
+    """Groups differ in their labels and each has a row that is present somewhere, so that nothing needs merging."""
+    found = of_group(vector.values, vector.present, tuple(groups.values()), param)
+    return Matrix(tuple(groups), *found)
 
 
 def _whole(values: Values) -> Values:
@@ -122,18 +90,18 @@ def _best(
     return (best.take(best_first) if vector.steps == 1 else best).pruned()
 
 
-def _drops(modifier: ast.AggModifier | None, label: str) -> bool:
-    """Whether ``without`` takes ``label`` away."""
-    return modifier is not None and modifier.type != ast.AggModifierType.By and label in modifier.labels
-
-
-def _tied(values: Values, here: Mask, order: NDArray[np.intp], k: Values) -> list[int]:
+def _tied(values: Values, here: Mask, order: Index, k: Values) -> list[int]:
     """The steps at which the last of the ``k`` [steps] best and the next one are equal; all else is [rows, steps]."""
     steps = np.flatnonzero((k >= 1) & (k < here.sum(axis=0)))
     last, following = (order[k[steps].astype(np.int64) + after, steps] for after in (-1, 0))
     one, other = values[last, steps], values[following, steps]
     tied: list[int] = steps[(one == other) | (np.isnan(one) & np.isnan(other))].tolist()
     return tied
+
+
+def _drops(modifier: ast.AggModifier | None, label: str) -> bool:
+    """Whether ``without`` takes ``label`` away."""
+    return modifier is not None and modifier.type != ast.AggModifierType.By and label in modifier.labels
 
 
 def _count_values(vector: Matrix, groups: dict[Labels, list[int]], label: str, *, hidden: bool) -> Matrix:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from rulegen.promql.window import Semantics
+from rulegen.core.semantics import Semantics
 
 
 def kept(values: Iterable[float], k: int, semantics: Semantics, *, largest: bool) -> list[int]:
