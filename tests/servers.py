@@ -51,14 +51,17 @@ def prometheus(
     *,
     tsdb: Path | None = None,
     rules: Sequence[Path] = (),
+    targets: Sequence[str] = (),
+    interval: str = "1m",
     flags: Sequence[str] = (),
     prefix: str = "",
     tls: ssl.SSLContext | None = None,
 ) -> Iterator[str]:
-    """A running Prometheus that scrapes nothing; gives its URL.
+    """A running Prometheus; gives its URL.
 
-    Works in ``home`` on a copy of the data directory ``tsdb`` (none: empty). ``rules`` are rule files. Where
-    ``flags`` name a web configuration with TLS, ``tls`` is what trusts its certificate.
+    Works in ``home`` on a copy of the data directory ``tsdb`` (none: empty). ``rules`` are rule files and ``targets``
+    the host:port of what it scrapes, both every ``interval``. Where ``flags`` name a web configuration with TLS,
+    ``tls`` is what trusts its certificate.
     """
     program = binary("prometheus")
     home.mkdir(parents=True, exist_ok=True)
@@ -67,7 +70,12 @@ def prometheus(
         copy_tsdb(tsdb, data)
     config = home / "prometheus.yml"
     files = "".join(f"  - '{path.resolve()}'\n" for path in rules)
-    config.write_text("global:\n  evaluation_interval: 1m\n" + (f"rule_files:\n{files}" if files else ""))
+    scraped = "".join(f"      - targets: ['{target}']\n" for target in targets)
+    config.write_text(
+        f"global:\n  evaluation_interval: {interval}\n  scrape_interval: {interval}\n  scrape_timeout: {interval}\n"
+        + (f"rule_files:\n{files}" if files else "")
+        + (f"scrape_configs:\n  - job_name: live\n    static_configs:\n{scraped}" if scraped else "")
+    )
     for attempt in (1, 2, 3):  # another program may take the port between our look and Prometheus' bind
         port = free_port()
         command = [

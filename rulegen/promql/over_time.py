@@ -419,5 +419,7 @@ def double_exponential_smoothing(of: Range, smoothing: Scalar, trend: Scalar) ->
     for name, factor in (("smoothing", smoothing), ("trend", trend)):
         outside = (factor.values <= 0) | (factor.values >= 1)
         if outside.any():
+            outside &= last_over_time(of).present.any(axis=0)  # Prometheus looks once there is a sample
+        if outside.any():
             raise QueryError(f"invalid {name} factor. Expected: 0 < factor < 1, got: {factor.values[outside][0]:f}")
     return measured(of, _smoothed, *map(np.ascontiguousarray, (smoothing.values, trend.values)), passes=10)
