@@ -237,7 +237,7 @@ def _extremes(
     for row in range(begin, end):
         i = j = begins = offsets[row]
         stop = offsets[row + 1]
-        queue = np.empty(stop - begins, dtype=np.int64)
+        queue, queued = np.empty(stop - begins, dtype=np.int64), np.empty(stop - begins)
         head = tail = 0
         for step in range(len(first)):
             i = moved(i, stop, when, first[step])
@@ -247,9 +247,9 @@ def _extremes(
             while j < stop and when[j] <= last[step]:
                 value = sign * what[j]
                 if value == value:
-                    while tail > head and sign * what[queue[tail - 1]] <= value:
+                    while tail > head and queued[tail - 1] <= value:
                         tail -= 1
-                    queue[tail] = j
+                    queue[tail], queued[tail] = j, value
                     tail += 1
                 j += 1
             while tail > head and queue[head] < i:
