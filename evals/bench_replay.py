@@ -2,8 +2,8 @@
 
 Both sides in one run on the same generated data, medians of ``--runs``. Ours: samples resident, compiled, results not
 remembered from one run to the next. Prometheus': ``query_range`` over HTTP; each expression ends in a comparison that
-leaves nothing, so that no JSON is written. Beside it: what the first call costs (loading kernels, laying samples out),
-how time grows, sweeps, and peak memory.
+leaves nothing, so that no JSON is written. Beside it: what the first call costs (loading kernels, laying samples
+out), how time grows, sweeps, and peak memory.
 """
 
 from __future__ import annotations
