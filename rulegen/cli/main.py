@@ -12,6 +12,7 @@ import typer
 from rulegen import __version__
 from rulegen.cli.demo import demo
 from rulegen.cli.suggest import suggest
+from rulegen.cli.test import test
 from rulegen.errors import RulegenError
 
 DEBUG = "RULEGEN_DEBUG"
@@ -45,6 +46,7 @@ def _options(
 
 app.command()(suggest)
 app.command()(demo)
+app.command()(test)
 
 
 def run() -> NoReturn:

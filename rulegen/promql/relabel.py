@@ -23,7 +23,7 @@ def label_replace(
 
     def replaced(labels: Labels) -> Labels:
         match = regex.fullmatch(labels.get(source, ""))
-        return labels if match is None else labels.updated({target: _expand(replacement, match)})
+        return labels if match is None else labels.updated({target: expand(replacement, match)})
 
     return Matrix(tuple(map(replaced, vector.labels)), vector.values, vector.present).merged()
 
@@ -44,7 +44,9 @@ def check_label_name(name: str, *, utf8: bool) -> None:
         raise QueryError(f"invalid label name {name!r}")
 
 
-def _expand(template: str, match: re.Match[str]) -> str:
+def expand(template: str, match: re.Match[str]) -> str:
+    """``template`` with ``$1`` and ``${name}`` filled in from ``match`` (Go, regexp.Expand)."""
+
     def value(found: re.Match[str]) -> str:
         dollar, *names = found.groups()
         if dollar:

@@ -6,24 +6,20 @@ what can't be known ahead: rules that read their own alerts, and groups whose ``
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rulegen.core.labels import ALERT_NAME, METRIC_NAME, Labels
+from rulegen.core.labels import Labels
 from rulegen.core.outcome import Firings
 from rulegen.core.rule import Rule
 from rulegen.core.spans import Grid, Mask
-from rulegen.errors import UnsupportedError
 from rulegen.promql import Matrix
+from rulegen.replay.identity import Around, alerts
 
 Steps = NDArray[np.int64]  # positions in a grid, from 0
-
-_LABEL_REFERENCE = re.compile(r"\{\{-?\s*\$labels\.([a-zA-Z_][a-zA-Z0-9_]*)\s*-?\}\}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,13 +144,8 @@ def fire(rule: Rule, matrix: Matrix, grid: Grid, warm: int) -> Firings:
     ``warm`` is the time (ms) from which the expression had seen one full window. Raises QueryError when two series
     become one alert at the same time, as Prometheus does, and UnsupportedError for a label template it can't expand.
     """
-    return activity(rule, Runs.of(alerts(rule, matrix)), grid.step, len(grid)).firings(grid, warm)
-
-
-def alerts(rule: Rule, matrix: Matrix) -> Matrix:
-    """``matrix`` with the labels of the alerts that its series become. Raises as :func:`fire` does."""
-    labels = tuple(alert_labels(rule.name, rule.labels, series) for series in matrix.labels)
-    return Matrix(labels, matrix.values, matrix.present).merged()
+    found = alerts(rule, matrix, grid.times(), Around())
+    return activity(rule, Runs.of(found), grid.step, len(grid)).firings(grid, warm)
 
 
 @dataclass(slots=True)
@@ -223,24 +214,6 @@ class Machine:
 
 def _ended(alert: _Alert, last: int) -> _Alert:
     return _Alert(alert.begun, last, alert.fired)
-
-
-@lru_cache(maxsize=100_000)
-def alert_labels(name: str, rule_labels: Labels, series: Labels) -> Labels:
-    """The full label set of an alert: the series' labels, the rule's over them, and ``alertname`` over all."""
-    plain = series.drop((METRIC_NAME,))
-    added = {label: _expanded(value, series) for label, value in rule_labels.items()}
-    return plain.updated({**added, ALERT_NAME: name})
-
-
-def _expanded(value: str, labels: Labels) -> str:
-    """A label value with ``{{ $labels.x }}`` filled in."""
-    if "{{" not in value:
-        return value
-    filled = _LABEL_REFERENCE.sub(lambda found: labels.get(found[1], ""), value)
-    if "{{" in filled and "{{" in _LABEL_REFERENCE.sub("", value):
-        raise UnsupportedError(f"the template {value!r} in a rule label")
-    return filled
 
 
 def _runs(holds: Mask) -> tuple[Steps, Steps]:

@@ -7,7 +7,7 @@ before: such rules are worked out evaluation by evaluation, all others for the w
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
@@ -18,9 +18,11 @@ from rulegen.core.outcome import Firings
 from rulegen.core.rule import Rule, RuleGroup, RuleRef, RuleSet
 from rulegen.core.series import Series
 from rulegen.core.spans import Grid, Span, Times
-from rulegen.errors import UnsupportedError
+from rulegen.errors import QueryError, UnsupportedError
+from rulegen.gotemplate import Sample, StringMap, TemplateError
 from rulegen.promql import ExpressionError, Matrix, Scalar, Selector, selectors
-from rulegen.replay.alerting import Activity, Machine, Runs, alerts, limited, merged
+from rulegen.replay.alerting import Activity, Machine, Runs, limited, merged
+from rulegen.replay.identity import Around, alerts
 from rulegen.replay.reads import closure, components, readers
 from rulegen.replay.recorded import Shelf, Written, alert_samples, alert_series, record, written_names
 
@@ -98,6 +100,8 @@ def replay_groups(
     known: Collection[str] = (),
     broken: Mapping[str, str] = MappingProxyType({}),
     wanted: Collection[RuleRef] | None = None,
+    external_labels: Labels = EMPTY,
+    external_url: str = "",
     cells: int = CELLS,
     grid_of: Callable[[RuleGroup, Span], Grid] = aligned,
 ) -> Replayed:
@@ -106,9 +110,11 @@ def replay_groups(
     ``known`` are metric names of which the engine has the truth (``ALERTS`` may be one): no rule writes them anew.
     ``broken`` are names that can't be had, and why: what reads them can't be replayed. With ``wanted`` only those
     rules and what they read are worked out and returned, and alerts are written only where one of them reads alerts.
+    ``external_labels`` and ``external_url`` are what label templates see as the server's.
     ``cells`` bounds the memory of one evaluation: time is cut into pieces, with the same result.
     """
-    return _Replay(rules, engine, span, set(known), broken, cells, grid_of).run(wanted)
+    replay = _Replay(rules, engine, span, set(known), broken, cells, grid_of, Around(external_labels, external_url))
+    return replay.run(wanted)
 
 
 @dataclass(slots=True, eq=False)
@@ -157,8 +163,10 @@ class _Replay:
         broken: Mapping[str, str],
         cells: int,
         grid_of: Callable[[RuleGroup, Span], Grid],
+        around: Around,
     ) -> None:
         self.bare = self.engine = engine
+        self.around = around
         self.known, self.broken, self.cells = known, broken, cells
         self.items = [_Item.of(ref, group, rule, grid_of(group, span)) for ref, group, rule in rules]
         self.reads = readers([item.rule for item in self.items], [item.selectors for item in self.items], known)
@@ -235,8 +243,12 @@ class _Replay:
         if self.reads[at] & self.fresh:
             self._flush()
         if item.rule.kind == "alert":
+            times, around = item.grid.times(), asking(self.engine, self.around)
             pieces = self._pieces(item, self.engine)
-            self._alerts(item, merged([Runs.of(alerts(item.rule, value), step) for step, value in pieces]))
+            runs = [
+                Runs.of(alerts(item.rule, value, times[at : at + value.steps], around), at) for at, value in pieces
+            ]
+            self._alerts(item, merged(runs))
             return
         written, failed = Written(), []
         for step, value in self._pieces(item, self.engine):
@@ -274,7 +286,7 @@ class _Replay:
 
     def _step_by_step(self, members: tuple[int, ...]) -> None:
         """Rules that see the evaluation before of one another, or of rules that stand later."""
-        writers = {at: _Writer(self.items[at]) for at in members}
+        writers = {at: _Writer(self.items[at], self.around) for at in members}
         bases = {at: self._base(at, members) for at in members}
         late = {at: [j for j in self.reads[at] - set(members) if not self._plain(at, j)] for at in members}
         evaluations = sorted(
@@ -313,8 +325,8 @@ class _Replay:
 class _Writer:
     """One rule that is evaluated step by step."""
 
-    def __init__(self, item: _Item) -> None:
-        self._item, self._times = item, item.grid.times()
+    def __init__(self, item: _Item, around: Around) -> None:
+        self._item, self._times, self._around = item, item.grid.times(), around
         self._machine = Machine(item.rule, item.grid.step, item.group.limit)
         self._written, self._failed, self._done = Written(), list[int](), 0
 
@@ -323,7 +335,9 @@ class _Writer:
         value = _value(engine, item.rule, Grid(stamp, stamp, 1))
         self._done = step + 1
         if item.rule.kind == "alert":
-            if not self._machine.evaluate(step, alerts(item.rule, value).labels):
+            around = asking(engine, self._around)
+            holding = alerts(item.rule, value, self._times[step : step + 1], around).labels
+            if not self._machine.evaluate(step, holding):
                 self._failed.append(step)
                 return
             for labels, firing, begun in self._machine.active():
@@ -355,6 +369,22 @@ def _value(engine: Engine, rule: Rule, grid: Grid) -> Matrix:
     if isinstance(value, Scalar):  # a rule takes a number as a series without labels
         return Matrix((EMPTY,), value.values[None, :], np.ones((1, len(grid)), dtype=np.bool_))
     return value
+
+
+def asking(engine: Engine, around: Around) -> Around:
+    """``around`` with ``engine`` to answer the queries of templates."""
+
+    def query(expr: str, time: int) -> list[Sample]:
+        try:
+            value = engine.evaluate(expr, Grid(time, time, 1))
+        except (ExpressionError, QueryError) as error:  # Prometheus too can't expand the template then
+            raise TemplateError(f"query {expr!r}: {error}") from None
+        if isinstance(value, Scalar):
+            return [Sample(StringMap(), float(value.values[0]))]
+        numbers = value.values[:, 0].tolist()
+        return [Sample(StringMap(one), number) for one, number in zip(value.labels, numbers, strict=True)]
+
+    return replace(around, query=query)
 
 
 def _seeing(engine: Engine, more: Iterable[Series]) -> Engine:

@@ -18,8 +18,8 @@ from rulegen.errors import QueryError, UnsupportedError
 from rulegen.promql import Evaluator, ExpressionError, Scalar, select, selectors
 from rulegen.promql.rewrite import comparison
 from rulegen.replay import observed
-from rulegen.replay.alerting import alert_labels
 from rulegen.replay.groups import replay_groups
+from rulegen.replay.identity import alert_labels, changing
 from rulegen.replay.recorded import OF_ALERTS, Shelf, written_names
 
 LOOKBACK = 300_000  # ms, Prometheus' --query.lookback-delta
@@ -101,7 +101,8 @@ class Replayer:
         peaks = np.full(len(firings), np.nan)
         rule = self._originals[ref]
         found = comparison(rule.expr)
-        if found is None or not found.ordered or self._grades[ref] is Grade.ALERTS or not len(firings):
+        judged_by_alerts = self._grades[ref] is Grade.ALERTS
+        if found is None or not found.ordered or judged_by_alerts or changing(rule) or not len(firings):
             return peaks
         grid, offset = firings.grid, self._groups[ref].query_offset
         level = self._evaluator.evaluate(found.left, Grid(grid.start - offset, grid.end - offset, grid.step))

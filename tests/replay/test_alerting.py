@@ -14,7 +14,8 @@ from rulegen.core.rule import Rule
 from rulegen.core.spans import Grid
 from rulegen.errors import QueryError, UnsupportedError
 from rulegen.promql import Matrix
-from rulegen.replay.alerting import alert_labels, fire
+from rulegen.replay.alerting import fire
+from rulegen.replay.identity import alert_labels
 
 Alert = tuple[int, int, int]  # active since, first and last evaluation firing; ms
 
@@ -149,11 +150,23 @@ def test_a_label_value_is_data_and_never_a_template() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["{{ $value }}", "{{ $labels.a | title }}", "{{ if true }}a{{ end }}", "{{ $labels.a }}{{"]
+    ("value", "why"),
+    [
+        ("{{ $labels.a }}{{", "fails: unclosed action"),
+        ("{{ nothing }}", "fails: function 'nothing' not defined"),
+        ('{{ printf "%#v" $labels }}', "unsupported: %#v"),
+    ],
 )
-def test_other_templates_in_labels_are_refused(value: str) -> None:
-    with pytest.raises(UnsupportedError, match="unsupported: the template"):
+def test_templates_that_cannot_be_expanded_are_refused(value: str, why: str) -> None:
+    with pytest.raises(UnsupportedError, match=why):
         alert_labels("A", Labels({"x": value}), Labels({"a": "1"}))
+
+
+def test_a_label_that_shows_the_value_makes_another_alert_of_another_value() -> None:
+    rows = Matrix((Labels({"i": "a"}),), np.array([[1.0, 1.0, 2.0, 1.0]]), np.ones((1, 4), dtype=np.bool_))
+    rule = Rule("A", "x", labels=Labels({"v": "{{ $value }}"}), hold=MINUTE)
+    (only,) = shown(fire(rule, rows, Grid(0, 3 * MINUTE, MINUTE), 0))
+    assert only == (Labels({"alertname": "A", "i": "a", "v": "1"}), MINUTE, MINUTE)
 
 
 def test_two_series_become_one_alert_when_they_never_hold_together() -> None:
