@@ -153,7 +153,7 @@ def _huge(chance: random.Random, times: Times) -> list[float]:
 
 
 def _tiny(chance: random.Random, times: Times) -> list[float]:
-    return [chance.choice((1e-300, 3e-305, 0.0, -2e-299)) for _ in times]
+    return [chance.choice((1e-290, 3e-295, 0.0, -2e-289)) for _ in times]
 
 
 MAKERS: dict[str, Make] = {

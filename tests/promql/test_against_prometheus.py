@@ -15,7 +15,7 @@ from servers import binary, copy_tsdb, prometheus
 
 from evals.differential.awkward import SPAN, awkward_samples, write_tsdb
 from evals.differential.compare import Comparison, Server, compare
-from evals.differential.grow import Grower
+from evals.differential.grow import Grower, mutated
 from evals.differential.raw import metric_names, read_samples
 from rulegen.core.durations import HOUR, MINUTE
 from rulegen.core.spans import Grid, Span
@@ -118,6 +118,35 @@ def test_grown_expressions(both: Both, block: int) -> None:
     print(dict(seen))
     assert seen["alike"] >= 20
     assert seen["undecided"] + seen["unsupported"] <= 2
+
+
+# What Prometheus 2.42 refuses and Prometheus 3 reads, or what promql-parser loses.
+SYNTAX = (
+    "unexpected duration",  # 5m is a number
+    "expected duration",  # and 300 a duration
+    "missing unit character in duration",
+    "unexpected string",  # quoted names of labels and metrics
+    "unary expression only allowed",  # + before a range vector, which leaves no trace in the tree
+    "a time before 1970 after @ cannot be read",
+)
+
+
+def test_almost_promql(tmp_path: Path) -> None:
+    """Grown expressions with tokens moved about: what Prometheus refuses is refused, what it reads means the same."""
+    binary("promtool")
+    samples = awkward_samples(5)
+    evaluator = Evaluator(samples, semantics="closed")
+    with prometheus(tmp_path / "server", tsdb=write_tsdb(samples, tmp_path)) as url, httpx.Client() as client:
+        found = []
+        for number in range(1_500):
+            grower = Grower(samples, SPAN, f"almost {number}")
+            text = mutated(grower.expression(), grower.expression(), number)
+            found.append(compare(Server(url, client), evaluator, text, grower.grid()))
+    known = [one for one in found if one.verdict == "different" and any(words in one.detail for words in SYNTAX)]
+    seen = verdicts(one for one in found if one not in known)
+    print(dict(seen), f"and {len(known)} in syntax of another release")
+    assert len(known) < 10
+    assert seen["both refuse"] > 500 and seen["alike"] > 50
 
 
 @pytest.mark.parametrize("seed", range(4))

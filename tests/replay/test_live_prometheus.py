@@ -92,6 +92,13 @@ groups:
       - alert: Down
         expr: up == 0
         for: 4s
+      - alert: Tiered
+        expr: temperature > 25
+        for: 2s
+        labels:
+          tier: '{{ if gt $value 90.0 }}critical{{ else if gt $value 80.0 }}warning{{ else }}info{{ end }}'
+          where: '{{ $labels.zone | toUpper }}/{{ .Labels.rack }}{{ $labels.missing }}'
+          value: '{{ $value | printf "%.1f" }}'
       - alert: ManyHot
         expr: count(ALERTS{alertname="Hot", alertstate="firing"}) > 1
   - name: slow
@@ -267,6 +274,9 @@ def test_what_was_lived_through_is_what_it_was_made_for(lived: Lived) -> None:
         assert states(alert)["firing"] >= 1, alert
     places = {labels["place"] for labels in found if labels.get("alertname") == "HotAWhile" and "place" in labels}
     assert places == {"zone a", "zone b"}
+    tiers = {labels["tier"]: labels["value"] for labels in found if labels.get("alertname") == "Tiered"}
+    assert tiers.keys() == {"critical", "warning", "info"}
+    assert {labels["where"] for labels in found if "where" in labels} == {"A/1", "A/2", "B/1"}
     firing = [
         (run, end)
         for labels, there in found.items()
