@@ -62,9 +62,9 @@ def sent(several: Sequence[Firings]) -> Alerts:
 class Notification:
     """One message to one receiver, through ``integrations`` at once (their kinds).
 
-    ``route`` and ``group`` are the two halves of Alertmanager's group key. ``firing`` and ``resolved`` hold sorted label
-    sets; ``resolved`` is empty where no integration says that alerts are over. ``fresh`` are the firings (indices
-    into the :class:`Alerts`) that no earlier notification to this receiver contained.
+    ``route`` and ``group`` are the two halves of Alertmanager's group key. ``firing`` and ``resolved`` hold sorted
+    label sets; ``resolved`` is empty where no integration says that alerts are over. ``fresh`` are the firings
+    (indices into the :class:`Alerts`) that no earlier notification to this receiver contained.
     """
 
     time: int  # ms

@@ -42,8 +42,8 @@ class Group:
     """The alerts of one route with the same group labels, by series: ``firing``, ``over`` (resolved since the last
     flush) and ``past`` (flushed as resolved, but Prometheus still sends them, so that they turn up again).
 
-    The timer fires at ``next`` and every ``group_interval`` from there, while the group is ``alive``; it dies with the
-    flush that leaves nothing firing in it. ``wake`` is when it has to be looked at.
+    The timer fires at ``next`` and every ``group_interval`` from there, while the group is ``alive``; it dies with
+    the flush that leaves nothing firing in it. ``wake`` is when it has to be looked at.
     """
 
     route: Route

@@ -224,7 +224,7 @@ class _Dispatcher:
 
 
 def _opening_hours(routing: Routing) -> Callable[[Route, int], bool]:
-    """Whether a route notifies at a time (ms): in one of its active intervals, if any, and in none of its mute ones."""
+    """Whether a route notifies at a time (ms): in an active interval, if it has any, and in no mute one."""
 
     @lru_cache(maxsize=100_000)
     def inside(names: tuple[str, ...], minute: int) -> bool:
