@@ -213,11 +213,8 @@ def _disagreements(config: _Config) -> Iterator[tuple[_Place, str]]:
             names.add(name)
         yield from _receiver_faults(receiver, place)
     intervals: set[str] = set()
-    for field, named in (
-        ("mute_time_intervals", config.mute_time_intervals),
-        ("time_intervals", config.time_intervals),
-    ):
-        for index, one in enumerate(named):
+    for field in ("mute_time_intervals", "time_intervals"):
+        for index, one in enumerate(getattr(config, field)):
             if one.name in intervals:
                 yield (field, index, "name"), f'the name "{one.name}" is not unique'
             intervals.add(one.name)

@@ -14,7 +14,15 @@ from rulegen.core.timeinterval import Range, TimeInterval
 
 _TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00", re.ASCII)
 _DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
-_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august") + (
+_MONTHS = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
     "september",
     "october",
     "november",
@@ -82,7 +90,7 @@ def _minute(value: object) -> int:
 
 def _location(value: object) -> tzinfo:
     try:
-        return ZoneInfo(str(value)) if value not in ("", "UTC") else UTC
+        return ZoneInfo(str(value)) if value not in (None, "", "UTC") else UTC
     except (KeyError, ValueError, OSError):
         raise ValueError(f"unknown location {value!r} (or this machine has no time zone database)") from None
 
@@ -115,11 +123,14 @@ class Interval(BaseModel):
     location: Annotated[tzinfo, BeforeValidator(_location)] = UTC
 
     def noun(self) -> TimeInterval:
+        def ranges(of: list[Range] | None) -> tuple[Range, ...] | None:
+            return None if of is None else tuple(of)
+
         return TimeInterval(
-            None if self.times is None else tuple((one.start_time, one.end_time) for one in self.times),
-            *(
-                None if ranges is None else tuple(ranges)
-                for ranges in (self.weekdays, self.days_of_month, self.months, self.years)
-            ),
-            self.location,
+            times=None if self.times is None else tuple((one.start_time, one.end_time) for one in self.times),
+            weekdays=ranges(self.weekdays),
+            days_of_month=ranges(self.days_of_month),
+            months=ranges(self.months),
+            years=ranges(self.years),
+            location=self.location,
         )
