@@ -39,7 +39,7 @@ def notify(routing: Routing, alerts: Alerts) -> tuple[Notification, ...]:
     """What ``routing`` makes of ``alerts``, up to ``alerts.until``, sorted by time.
 
     Firings of one label set that overlap or touch are one alert to Alertmanager. At one and the same millisecond
-    alerts arrive before timers fire.
+    new alerts arrive first, then what is over, then what is sent again; then timers fire.
     """
     return tuple(_Dispatcher(routing, alerts).run())
 

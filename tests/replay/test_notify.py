@@ -106,7 +106,7 @@ def test_the_order_in_which_firings_are_given_does_not_matter(found: list[Row]) 
 
 
 def test_repeats_cost_nothing_in_between() -> None:
-    """A month of one alert at an interval of 1s: 2.6 million ticks of the timer, 180 of them with something to say."""
+    """A month of one alert at an interval of 1s: 2.6 million flushes, 180 of them with something to say."""
     alerts = made(HOSTS, [(0, 0, int(NEVER))], 30 * 24 * 60 * MINUTE)
     told = notify(routing(group_interval=1000), alerts)
     assert [one.reason for one in told] == ["new"] + ["repeat"] * 179
