@@ -15,7 +15,7 @@ NOUNS = {"core", "errors", "rulegen"}  # rulegen: the package itself, which hold
 ENGINE = NOUNS | {"promql"}
 LOWER = ENGINE | {"templates", "gotemplate"}
 STAGES = ("ingest", "cluster", "propose", "replay", "score", "emit")
-PIPELINE = {"desk", "report", "pipeline", "ruletest"}
+PIPELINE = {"desk", "report", "pipeline", "ruletest", "backtest"}
 # What each part may import beside itself. Stages never import one another; only the pipeline knows them all.
 ALLOWED: dict[str, set[str]] = {
     "__init__": set(),
@@ -30,6 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     **dict.fromkeys(STAGES, LOWER),
     "propose": LOWER | {"shipped"},  # its prompts are files that ship with rulegen
     "desk": LOWER | set(STAGES),
+    "backtest": LOWER | set(STAGES),  # replay, judged
     "ruletest": LOWER | set(STAGES),  # replay over what a unit test gives
     "report": LOWER | set(STAGES) | {"desk"},
     "pipeline": LOWER | set(STAGES) | {"desk", "report"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rulegen.cli.sources import Sources
@@ -13,7 +13,7 @@ from rulegen.core.durations import DAY, SECOND
 from rulegen.core.history import History, recordings
 from rulegen.core.incident import Incident, IncidentRecord
 from rulegen.core.labels import Labels
-from rulegen.core.rule import RuleSet
+from rulegen.core.rule import Rule, RuleGroup, RuleRef, RuleSet
 from rulegen.core.semantics import Semantics
 from rulegen.core.series import Samples, Series
 from rulegen.core.source import RuleSource
@@ -50,6 +50,7 @@ class Read:
     problems: tuple[Problem, ...]
     remarks: tuple[Problem, ...] = ()
     doubts: tuple[str, ...] = ()
+    compared: RuleSet = field(default_factory=RuleSet)  # other rules, whose series were read too
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class _Files:
     """What the user's rule and incident files say; read first, so that an error in them is told at once."""
 
     rules: RuleSet
+    compared: RuleSet
     texts: tuple[RuleSource, ...]
     incidents: tuple[Incident, ...] | None
     problems: tuple[Problem, ...]
@@ -74,10 +76,12 @@ def read(sources: Sources, progress: Progress) -> Read:
 
 def _files(sources: Sources) -> _Files:
     rules, texts, problems = read_rules(sources.rules, sources.interval) if sources.rules else (RuleSet(), (), ())
+    other, _, strange = read_rules(sources.compare, sources.interval) if sources.compare else (RuleSet(), (), ())
+    problems = tuple(dict.fromkeys((*problems, *strange)))
     if sources.incidents is None:
-        return _Files(rules, texts, None, problems)
+        return _Files(rules, other, texts, None, problems)
     incidents, wrong = read_incidents(sources.incidents)
-    return _Files(rules, texts, incidents, (*problems, *wrong))
+    return _Files(rules, other, texts, incidents, (*problems, *wrong))
 
 
 def _from_files(sources: Sources, files: _Files) -> Read:
@@ -97,7 +101,7 @@ def _from_files(sources: Sources, files: _Files) -> Read:
         found = _evaluated(sources, history)
         history = replace(history, record=_kept(found, sources, span))
     history = _with_incidents(sources, files, history)
-    return Read(history, files.texts, (*files.problems, *wrong, *odd))
+    return Read(history, files.texts, (*files.problems, *wrong, *odd), compared=files.compared)
 
 
 def _from_server(conn: Connection, sources: Sources, files: _Files, progress: Progress) -> Read:
@@ -106,7 +110,7 @@ def _from_server(conn: Connection, sources: Sources, files: _Files, progress: Pr
     rules, strange = (files.rules, ()) if sources.rules else _server_rules(conn)
     if not len(rules):
         raise InputError(f"{conn.url}: the server has no rules; name rule files with --rules")
-    samples, missing = _samples(conn, _selectors(rules), wanted, progress)
+    samples, missing = _samples(conn, _selectors((*rules, *files.compared)), wanted, progress)
     episodes, odd = fetch_alerts(conn, wanted, sources.interval, _stage(progress, "reading alerts"))
     span = _narrowed(wanted, samples, episodes)
     if span is None:
@@ -122,7 +126,7 @@ def _from_server(conn: Connection, sources: Sources, files: _Files, progress: Pr
     told = tuple(dict.fromkeys(one for one in remarks if not _is_unmatched(one, conn)))
     if told:
         doubts += (f"the server did not tell all that was asked ({len(told)} remarks), the first: {told[0].message}",)
-    return Read(history, files.texts, (*files.problems, *strange), told, doubts)
+    return Read(history, files.texts, (*files.problems, *strange), told, doubts, files.compared)
 
 
 def _server_rules(conn: Connection) -> tuple[RuleSet, tuple[Problem, ...]]:
@@ -204,7 +208,7 @@ def _with_incidents(sources: Sources, files: _Files, history: History) -> Histor
     return replace(history, record=kept)
 
 
-def _selectors(rules: RuleSet) -> dict[str, int]:
+def _selectors(rules: Iterable[tuple[RuleRef, RuleGroup, Rule]]) -> dict[str, int]:
     """Every selector to fetch, with how far before an evaluation it reads, ms."""
     found: dict[str, int] = {}
     for _, _, rule in rules:

@@ -11,6 +11,7 @@ import typer
 
 from rulegen import __version__
 from rulegen.cli.demo import demo
+from rulegen.cli.replay import replay
 from rulegen.cli.suggest import suggest
 from rulegen.cli.test import test
 from rulegen.errors import RulegenError
@@ -45,6 +46,7 @@ def _options(
 
 
 app.command()(suggest)
+app.command()(replay)
 app.command()(demo)
 app.command()(test)
 

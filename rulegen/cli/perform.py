@@ -13,7 +13,7 @@ from rulegen.cli.history import Read, read
 from rulegen.cli.progress import watching
 from rulegen.cli.proposer import Asked, proposer
 from rulegen.cli.proposer import check as check_proposer
-from rulegen.cli.sources import Sources, apart
+from rulegen.cli.sources import Sources, apart, files
 from rulegen.cli.sources import check as check_sources
 from rulegen.core.settings import Settings
 from rulegen.emit.output import output
@@ -37,13 +37,14 @@ def perform(sources: Sources, settings: Settings, asked: Asked, out: Path, *, st
     With ``strict`` bad items among good ones are fatal; ``quiet`` leaves progress away.
     Raises RulegenError.
     """
-    check_sources(sources, settings, out)
+    check_sources(sources, settings)
+    apart(files(sources), out)
     check_proposer(asked)
     check_out(out)
     with watching(quiet) as progress:
         found = read(sources, progress)
         apart((Path(source.path) for source in found.sources), out)
-        _tell(found, strict)
+        tell(found, strict)
         who = proposer(asked, demote=settings.demote, seed=settings.seed, strict=strict)
         report = suggest(found.history, settings, who.propose, progress, interval=sources.interval)
     told = (FROM_SERVER,) if report.suggestions and not sources.rules and len(found.history.rules) else ()
@@ -54,7 +55,7 @@ def perform(sources: Sources, settings: Settings, asked: Asked, out: Path, *, st
     print(f"\n{who.title}\nWritten to {out}: rules/, suggestions.json, candidates.jsonl.gz")
 
 
-def _tell(found: Read, strict: bool) -> None:
+def tell(found: Read, strict: bool) -> None:
     """Bad items among good ones, and what a server left open: named up to a point, and counted by file or URL.
 
     With ``strict`` bad items are the end: raises InputError with all of them.

@@ -24,6 +24,7 @@ class Sources:
     metrics: Path | None = None
     alerts: Path | None = None
     rules: tuple[Path, ...] = ()
+    compare: tuple[Path, ...] = ()  # rules to set beside those
     incidents: Path | None = None
     impact: str = ""
     judged: tuple[Span, ...] = ()
@@ -38,19 +39,22 @@ class Sources:
     timeout: int = 30 * SECOND
 
 
-def check(sources: Sources, settings: Settings, out: Path) -> None:
+def check(sources: Sources, settings: Settings) -> None:
     """What can be seen to be wrong before the long work starts.
 
-    Raises InputError for options that contradict each other, texts that do not parse, and input that ``out`` would
-    write over.
+    Raises InputError for options that contradict each other and for texts that do not parse.
     """
     if wrong := tuple(_contradictions(sources)):
         raise InputError(*wrong)
     _matchers(settings)
     if sources.impact:
         _impact(sources.impact)
+
+
+def files(sources: Sources) -> tuple[Path, ...]:
+    """The files that ``sources`` name, directories of rules among them."""
     given = (sources.metrics, sources.alerts, sources.incidents, *sources.rules)
-    apart((path for path in given if path is not None), out)
+    return tuple(path for path in given if path is not None)
 
 
 def apart(paths: Iterable[Path], out: Path) -> None:

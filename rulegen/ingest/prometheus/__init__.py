@@ -6,7 +6,7 @@ Prometheus, Thanos, Mimir and VictoriaMetrics serve alike.
 
 from rulegen.ingest.prometheus.build import read_semantics
 from rulegen.ingest.prometheus.connection import Connection, connect
-from rulegen.ingest.prometheus.episodes import fetch_alerts
+from rulegen.ingest.prometheus.episodes import fetch_alerts, recorded_alerts
 from rulegen.ingest.prometheus.pages import Progress
 from rulegen.ingest.prometheus.rules import fetch_rules
 from rulegen.ingest.prometheus.samples import fetch_samples, query_range
@@ -20,4 +20,5 @@ __all__ = [
     "fetch_samples",
     "query_range",
     "read_semantics",
+    "recorded_alerts",
 ]

@@ -13,7 +13,7 @@ alert was pending. A rule evaluator that was down alone, while targets were scra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +72,13 @@ def fetch_alerts(
         if len(found):  # that nothing was pending is no news
             unseen = (*unseen, *warnings)
     return _episodes(alerts, pending, outages, span), tuple(dict.fromkeys((*problems, *unseen)))
+
+
+def recorded_alerts(series: Iterable[Series], span: Span, step_ms: int) -> tuple[Episode, ...]:
+    """The episodes in ``span`` of series ``ALERTS`` that a file holds; as :func:`fetch_alerts`, with every hole taken
+    for a resolve."""
+    firing = [one for one in series if one.labels.get("alertstate") == "firing" and not is_stale(one.values).all()]
+    return _episodes([_runs(one, step_ms) for one in firing], {}, (), span)
 
 
 def _runs(series: Series, step_ms: int) -> _Runs:
