@@ -96,7 +96,7 @@ class _Run:
         written = {name for one in self._rules(check.name) for name in one.rule.annotations}
         expected = [
             Alert(
-                one.labels, tuple(sorted(pair for pair in one.annotations.items() if pair[1] or pair[0] in written))
+                one.labels, tuple(sorted((name, text) for name, text in one.annotations if text or name in written))
             )
             for one in check.alerts
         ]
