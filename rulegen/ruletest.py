@@ -19,7 +19,7 @@ from rulegen.gotemplate import TemplateError
 from rulegen.promql import Evaluator, ExpressionError, Matrix, Scalar, selectors
 from rulegen.replay.groups import Engine, Replayed, RuleResult, asking, replay_groups
 from rulegen.replay.identity import Around, alert_labels, expanded
-from rulegen.replay.recorded import written_names
+from rulegen.replay.reads import readers
 
 LOOKBACK = 300_000  # ms
 
@@ -96,7 +96,7 @@ class _Run:
         written = {name for one in self._rules(check.name) for name in one.rule.annotations}
         expected = [
             Alert(
-                one.labels, tuple(sorted(pair for pair in one.annotations.items() if pair[1] or pair[0] in written))
+                one.labels, tuple(sorted((name, text) for name, text in one.annotations if text or name in written))
             )
             for one in check.alerts
         ]
@@ -152,11 +152,12 @@ class _Run:
 
     def _readable(self, expr: str) -> None:
         """Raises UnsupportedError for an expression that reads what a rule would write that can't be replayed."""
-        broken = {name: one for one in self.ran.results if one.error for name in written_names(one.rule)}
-        for selector in selectors(expr):
-            if selector.name in broken:
-                result = broken[selector.name]
-                raise UnsupportedError(f"{selector.name}, which rule {result.rule.name} writes: {result.error}")
+        results = self.ran.results
+        for at in sorted(readers([one.rule for one in results], [selectors(expr)], frozenset())[0]):
+            if results[at].error:
+                raise UnsupportedError(
+                    f"{expr}: it reads what rule {results[at].rule.name} writes: {results[at].error}"
+                )
 
     def _same(self, left: float, right: float) -> bool:
         """Exactly, so that NaN is never the same, as promtool has it; ``fuzzy_compare`` allows one ulp."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rulegen.core.labels import Labels
@@ -14,7 +13,7 @@ class ExpectedAlert:
     """``labels`` with the ``alertname``; ``annotations`` may hold empty values, which count."""
 
     labels: Labels
-    annotations: Mapping[str, str]
+    annotations: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)

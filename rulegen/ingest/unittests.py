@@ -173,10 +173,8 @@ class _Reader:
     def _alerts(self, check: _AlertCheck, where: Where) -> AlertCheck:
         expected = tuple(
             ExpectedAlert(
-                Labels(
-                    {**{key: value or "" for key, value in alert.exp_labels.items()}, ALERT_NAME: check.alertname}
-                ),
-                {key: value or "" for key, value in alert.exp_annotations.items()},
+                Labels({**_filled(alert.exp_labels), ALERT_NAME: check.alertname}),
+                tuple(_filled(alert.exp_annotations).items()),
             )
             for alert in check.exp_alerts
         )

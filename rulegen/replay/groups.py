@@ -140,6 +140,9 @@ class _Item:
         error = ""
         try:
             wanted = selectors(rule.expr, lookback_ms=0)
+            if any(selector.after_ms and not selector.fixed for selector in wanted):
+                # That data was not there yet when the rule was evaluated; nobody knows how much of it came in time.
+                error = str(UnsupportedError("a rule that looks into the future (a negative offset)"))
         except (UnsupportedError, ExpressionError) as problem:
             error = str(problem)
         return cls(ref, group, rule, grid, wanted, error, grid.times() - group.query_offset)

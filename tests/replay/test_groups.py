@@ -266,6 +266,7 @@ def test_windows_add_up_through_what_is_recorded() -> None:
         ([Rule("r", "x > 1 or r", "record"), Rule("A", "histogram_sum(r)")], "unsupported"),
         ([Rule("r", "sum(x)", "record"), Rule("r", "max(x)", "record"), Rule("A", "r")], "same series of r"),
         ([Rule("A", "x > 1", labels=Labels({"pod": "any"}))], "same labelset"),
+        ([Rule("A", "x offset -5m > 1")], "looks into the future"),
     ],
 )
 def test_what_cannot_be_replayed_is_no_rule_that_never_fired(rules: Sequence[Rule], why: str) -> None:
