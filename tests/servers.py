@@ -106,6 +106,40 @@ def prometheus(
     pytest.fail(f"prometheus did not start:\n{log.read_text(errors='replace')[-2000:]}")
 
 
+@contextmanager
+def alertmanager(home: Path, config: str) -> Iterator[str]:
+    """A running Alertmanager, alone in its cluster, with the text ``config``; gives its URL."""
+    program = binary("prometheus-alertmanager")
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / "alertmanager.yml"
+    file.write_text(config)
+    port = free_port()
+    log = home / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [
+                program,
+                f"--config.file={file}",
+                f"--storage.path={home / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--cluster.listen-address=",
+            ],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        if not _ready(process, port, "", None):
+            pytest.fail(f"alertmanager did not start:\n{log.read_text(errors='replace')[-2000:]}")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=20)
+
+
 def _ready(process: subprocess.Popen[bytes], port: int, prefix: str, tls: ssl.SSLContext | None) -> bool:
     """Waits until the server says that it is ready; what needs a password counts as ready when it asks for one."""
     deadline = time.monotonic() + START_TIMEOUT_S
