@@ -301,16 +301,26 @@ def _shaken(expr: str, moved: str, *, alternate: bool) -> str:
             return None
         count += 1
         text, share = node.prettify(), f"{'-' if alternate and count % 2 else '+'} {moved}"
+        # Numbers may cancel within sums and means, and what is nearly flat has slopes and spreads of last bits only.
         if isinstance(node, ast.AggregateExpr) and str(node.op) in ("sum", "avg"):
-            text += f" {share} * {_grouped('stddev', node)}"  # numbers may cancel within
+            text += f" {share} * {_grouped('stddev', node)}"
+        elif isinstance(node, ast.AggregateExpr) and str(node.op) == "stddev":
+            text += f" {share} * {_grouped('max', node)}"
+        elif isinstance(node, ast.AggregateExpr) and str(node.op) == "stdvar":
+            text += f" {share} * {_grouped('max', node)} * {_grouped('stddev', node)}"
         elif isinstance(node, ast.Call):
             args = ", ".join(one.prettify() for one in node.args)
+            large = f"(max_over_time({node.args[0].prettify()}) + stddev_over_time({node.args[0].prettify()}))"
             if node.func.name in ("avg_over_time", "sum_over_time"):
                 text += f" {share} * stddev_over_time({args})"
-            elif node.func.name in ("deriv", "predict_linear"):  # the least-squares line of what is nearly flat
-                text += f" {share} * max_over_time({node.args[0].prettify()})"
-            elif node.func.name in ("stddev_over_time", "stdvar_over_time"):
-                text += f" + 0 * {text}"  # Prometheus 2.42 answers NaN, 3 infinity where the squares overflow
+            elif node.func.name in ("deriv", "predict_linear"):
+                text += f" {share} * {large}"
+            elif (
+                node.func.name == "stddev_over_time"
+            ):  # Prometheus 2.42 answers NaN, 3 infinity where squares overflow
+                text += f" + 0 * {text} {share} * {large}"
+            elif node.func.name == "stdvar_over_time":
+                text += f" + 0 * {text} {share} * {large} * stddev_over_time({args})"
             elif node.func.name in ("ln", "log2", "log10"):  # of the smallest numbers Go 1.19 has the wrong logarithm
                 text = f"{node.func.name}(({args}) unless abs({args}) < 2.3e-308)"
         return ast.parse(f"(({text}) * (1 {share}))")

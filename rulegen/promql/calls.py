@@ -160,7 +160,7 @@ FUNCTIONS: dict[str, Function] = {
     "double_exponential_smoothing": _holt,
     "absent": _absent,
     "absent_over_time": _absent_over_time,
-    "histogram_quantile": lambda given: histogram_quantile(given.scalar(0), given.vector(1)),
+    "histogram_quantile": lambda given: histogram_quantile(given.scalar(0), given.vector(1), given.semantics),
     "histogram_quantiles": lambda given: histogram_quantiles(
         given.vector(0), given.text(1), tuple(given.scalar(place) for place in range(2, len(given)))
     ),

@@ -177,9 +177,8 @@ class Evaluator:
         return self._latest(node, moment.read_at(node), tell_time=False).merged()
 
     def _timestamp(self, node: ast.VectorSelector, moment: Moment) -> Matrix:
-        """``timestamp(selector)``: when (s) the samples are from. Where ``@`` pins it, the offset is forgotten."""
-        at = moment.read_at(node) + (0 if node.at is None else ms(node.offset))
-        found = self._latest(node, at, tell_time=True)
+        """``timestamp(selector)``: when (s) the samples are from."""
+        found = self._latest(node, moment.read_at(node), tell_time=True)
         return Matrix(unnamed(found.labels), found.values, found.present).merged()
 
     def _window(self, node: ast.MatrixSelector, moment: Moment) -> Range:

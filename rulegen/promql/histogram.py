@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rulegen.core.labels import Labels
+from rulegen.core.semantics import Semantics
 from rulegen.core.series import Values
 from rulegen.core.spans import Mask
 from rulegen.promql.aggregate import go_float
@@ -21,9 +22,11 @@ SMALL_DELTA = 1e-12  # Prometheus, promql/quantile.go: differences below are rou
 QUANTILE, FRACTION = range(2)
 
 
-def histogram_quantile(share: Scalar, vector: Matrix) -> Matrix:
-    """Linear within a bucket; the lowest starts at 0 if its bound is positive (Prometheus: BucketQuantile)."""
-    return _each_histogram(vector, QUANTILE, np.ascontiguousarray(share.values), np.empty(0))
+def histogram_quantile(share: Scalar, vector: Matrix, semantics: Semantics = "open") -> Matrix:
+    """Linear within a bucket; the lowest starts at 0 if its bound is positive (Prometheus: BucketQuantile).
+    Prometheus 2.42 forgave no rounding between buckets."""
+    delta = SMALL_DELTA if semantics == "open" else 0.0
+    return _each_histogram(vector, QUANTILE, np.ascontiguousarray(share.values), np.empty(0), delta)
 
 
 def histogram_quantiles(vector: Matrix, label: str, shares: tuple[Scalar, ...]) -> Matrix:
@@ -52,10 +55,11 @@ def _openmetrics_float(value: float) -> str:
 
 def histogram_fraction(lower: Scalar, upper: Scalar, vector: Matrix) -> Matrix:
     """The share of observations between two values (Prometheus: BucketFraction)."""
-    return _each_histogram(vector, FRACTION, *map(np.ascontiguousarray, (lower.values, upper.values)))
+    low, high = np.ascontiguousarray(lower.values), np.ascontiguousarray(upper.values)
+    return _each_histogram(vector, FRACTION, low, high)
 
 
-def _each_histogram(vector: Matrix, kind: int, low: Values, high: Values) -> Matrix:
+def _each_histogram(vector: Matrix, kind: int, low: Values, high: Values, delta: float = 0.0) -> Matrix:
     """One row for each histogram in ``vector``; series without a numeric ``le`` are passed over."""
     histograms: dict[Labels, list[tuple[float, int]]] = {}
     for row, labels in enumerate(vector.labels):
@@ -71,7 +75,7 @@ def _each_histogram(vector: Matrix, kind: int, low: Values, high: Values) -> Mat
     values = np.empty((len(buckets), vector.steps))
     present = np.empty(values.shape, dtype=np.bool_)
     given = (offsets, bounds, rows, vector.values, vector.present, low, high)
-    each(_measured, vector.steps, len(rows) * vector.steps, *given, values, present, kind)
+    each(_measured, vector.steps, len(rows) * vector.steps, *given, values, present, kind, delta)
     return Matrix(unnamed(histograms), values, present).pruned().merged()
 
 
@@ -85,7 +89,7 @@ def _bound(text: str) -> float | None:
 @kernel
 def _measured(
     begin: int, end: int, offsets: Index, bounds: Values, rows: Index, counts: Values, here: Mask,
-    low: Values, high: Values, values: Values, present: Mask, kind: int,
+    low: Values, high: Values, values: Values, present: Mask, kind: int, delta: float,
 ) -> None:  # fmt: skip
     """For the buckets ``offsets[h]:offsets[h + 1]`` of each histogram, by rising bound, whose counts [rows, steps]
     are in ``rows``. A bucket that is absent at a step is no empty bucket."""
@@ -109,20 +113,20 @@ def _measured(
                 found = np.inf
             elif n and np.isposinf(upper[n - 1]):
                 if kind == QUANTILE:
-                    found = _quantile(low[step], upper[:n], count[:n])
+                    found = _quantile(low[step], upper[:n], count[:n], delta)
                 else:
                     found = _fraction(low[step], high[step], upper[:n], count[:n])
             values[histogram, step] = found
 
 
 @inlined
-def _quantile(share: float, bounds: Values, counts: Values) -> Any:
+def _quantile(share: float, bounds: Values, counts: Values, delta: float) -> Any:
     last = len(bounds) - 1
     if last < 1 or np.isnan(share):
         return np.nan
     for k in range(1, last + 1):  # cumulative counts never fall: what scraping or rounding has broken is evened out
         before, current = counts[k - 1], counts[k]
-        if current < before or abs(current - before) <= SMALL_DELTA * (abs(current) + abs(before)):
+        if current < before or abs(current - before) <= delta * (abs(current) + abs(before)):
             counts[k] = before
     if counts[last] == 0:
         return np.nan

@@ -41,6 +41,8 @@ MOVES: dict[str, Phases] = {
     'flapping{zone="a"}': ((6, 1), (6, 0)),
     'blinking{zone="a"}': ((8, 1), (9, None), (16, 1), (7, None)),
     'blinking{zone="b"}': ((200, 1),),
+    'crowd{who="1"}': ((10, 0), (20, 1), (15, 0)),
+    'crowd{who="2"}': ((15, 0), (10, 1), (20, 0)),
     "broken": ((30, 0), (12, 1), (200, 0)),  # the exporter answers 500 while it is 1, so that nothing is scraped
 }
 COUNTED = ((15, 0), (15, 5))  # a counter's growth per second
@@ -115,6 +117,15 @@ groups:
         keep_firing_for: 3s
       - alert: SlowFlapping
         expr: max_over_time(flapping[4s]) == 0
+  - name: limited
+    limit: 1
+    rules:
+      - record: beat
+        expr: vector(1)
+        labels: {group: limited}
+      - alert: Limited
+        expr: crowd == 1
+        for: 2s
 """
 
 
@@ -166,7 +177,9 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
             time.sleep(RUN_S)
             span = Span(round(start * 1000) - 60 * SECOND, round(time.time() * 1000) - 3 * SECOND)
             with connect(url) as conn:
-                scraped, _ = fetch_samples(conn, ["temperature", "flapping", "blinking", "work_total", "up"], span)
+                scraped, _ = fetch_samples(
+                    conn, ["temperature", "flapping", "blinking", "crowd", "work_total", "up"], span
+                )
                 wrote, _ = fetch_samples(conn, [*RECORDED, "ALERTS", "ALERTS_FOR_STATE"], span)
     rules, _, problems = read_rules([path], default_interval_ms=SECOND)
     assert problems == ()
@@ -176,7 +189,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
 def _replayed(rules: RuleSet, scraped: Samples, wrote: Samples, span: Span) -> Lived:
     """At the times at which each group was evaluated: Prometheus gives every group an offset of its own."""
     beats = {one.labels["group"]: one.times[~is_stale(one.values)] for one in wrote.by_name[BEAT]}
-    assert beats.keys() == {"fast", "slow"}
+    assert beats.keys() == {"fast", "slow", "limited"}
 
     def grid(group: RuleGroup, _: Span) -> Grid:
         times = beats[group.name]
@@ -202,8 +215,9 @@ def runs(series: Series, beats: np.ndarray) -> Runs:
 
 
 def group_of(labels: Labels) -> str:
-    slow = labels.get("alertname", "").startswith("Slow") or labels[METRIC_NAME].endswith("twice")
-    return labels.get("group", "slow" if slow else "fast")
+    alert = labels.get("alertname", "")
+    slow = alert.startswith("Slow") or labels[METRIC_NAME].endswith("twice")
+    return labels.get("group", "slow" if slow else "limited" if alert == "Limited" else "fast")
 
 
 def all_runs(series: Iterator[Series] | Samples, lived: Lived) -> dict[Labels, Runs]:
@@ -213,7 +227,9 @@ def all_runs(series: Iterator[Series] | Samples, lived: Lived) -> dict[Labels, R
 
 def written(lived: Lived) -> Iterator[Series]:
     for result in lived.replayed.results:
-        assert result.error == "" and not len(result.failed)
+        assert result.error == ""
+        # Its group's limit is exceeded while both are there, for some ten seconds at a time.
+        assert (len(result.failed) > 15) == (result.rule.name == "Limited")
         yield from result.written
 
 
@@ -270,6 +286,7 @@ def test_what_was_lived_through_is_what_it_was_made_for(lived: Lived) -> None:
     assert states("FlappingHeld")["firing"] == 2
     assert states("Flapping")["firing"] >= 6 and states("FlappingHeldShortly")["firing"] >= 6
     assert states("Blinking")["firing"] >= 3 and states("Blinked")["firing"] >= 2
+    assert states("Limited")["firing"] >= 4  # before and after each time that the limit is exceeded
     for alert in ("ZoneHot", "Busy", "Down", "ManyHot", "SlowHot", "SlowFlapping"):
         assert states(alert)["firing"] >= 1, alert
     places = {labels["place"] for labels in found if labels.get("alertname") == "HotAWhile" and "place" in labels}
