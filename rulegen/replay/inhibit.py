@@ -34,6 +34,7 @@ class Inhibitor:
         """``labels`` [series]; ``episodes`` [series] are when each fired."""
         self._labels = labels
         self._rules = [(rule, *_sources(rule, labels, episodes)) for rule in rules]
+        self.idle = not self._rules
         self._covers: list[tuple[_Cover, ...] | None] = [None] * len(labels)
 
     def until(self, series: int, time: int) -> int:

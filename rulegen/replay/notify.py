@@ -164,7 +164,7 @@ class _Dispatcher:
         free = False
         if is_open:
             present = [*group.over, *(series for series in group.resent(time) if series not in group.over)]
-            for series in (*group.firing, *present):
+            for series in () if self._inhibitor.idle else (*group.firing, *present):
                 if until := self._inhibitor.until(series, time):
                     inhibited[series] = until
             firing = [series for series in group.firing if series not in inhibited]
@@ -189,7 +189,7 @@ class _Dispatcher:
             self._wake(group, group.next)
             return
         times = [next_look(group, known, free, time), *(inhibited[one] for one in group.firing if one in inhibited)]
-        if any(self._inhibitor.can(series) for series in group.firing):
+        if not self._inhibitor.idle and any(self._inhibitor.can(series) for series in group.firing):
             times += [one.resent(time) for one in group.past.values()]
         if (soonest := min(times)) < FAR:
             self._wake(group, group.tick(soonest))
