@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rulegen.core.durations import format_duration
-from rulegen.core.history import Semantics
 from rulegen.core.labels import Labels
 from rulegen.core.rule import RuleSet
+from rulegen.core.semantics import Semantics
 from rulegen.core.series import Samples
 from rulegen.core.spans import Grid, Span
 from rulegen.core.unittest import AlertCheck, ExprCheck, UnitTest, UnitTestFile

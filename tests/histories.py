@@ -12,11 +12,12 @@ from hypothesis import settings
 from rulegen.core.alert import Episode
 from rulegen.core.candidate import Candidate, Change, Proposal, Provenance, Slots
 from rulegen.core.durations import MINUTE, format_duration
-from rulegen.core.history import History, Semantics, recordings
+from rulegen.core.history import History, recordings
 from rulegen.core.incident import Incident, IncidentRecord
 from rulegen.core.labels import Labels
 from rulegen.core.outcome import Firings
 from rulegen.core.rule import Rule, RuleGroup, RuleRef, RuleSet
+from rulegen.core.semantics import Semantics
 from rulegen.core.series import Samples, Series
 from rulegen.core.spans import Grid, Span
 

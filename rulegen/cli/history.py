@@ -10,10 +10,11 @@ from pathlib import Path
 from rulegen.cli.sources import Sources
 from rulegen.core.alert import Episode
 from rulegen.core.durations import DAY, SECOND
-from rulegen.core.history import History, Semantics, recordings
+from rulegen.core.history import History, recordings
 from rulegen.core.incident import Incident, IncidentRecord
 from rulegen.core.labels import Labels
 from rulegen.core.rule import RuleSet
+from rulegen.core.semantics import Semantics
 from rulegen.core.series import Samples, Series
 from rulegen.core.source import RuleSource
 from rulegen.core.spans import Grid, Span, inside, intersect

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from rulegen.core.history import Semantics
 from rulegen.core.labels import Labels
 from rulegen.core.rule import RuleSet
+from rulegen.core.semantics import Semantics
 from rulegen.core.unittest import UnitTestFile
 from rulegen.errors import InputError, Problem
 from rulegen.gotemplate import TemplateError, compiled

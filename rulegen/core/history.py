@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -11,12 +10,9 @@ from rulegen.core.alert import Episode
 from rulegen.core.durations import MINUTE
 from rulegen.core.incident import IncidentRecord
 from rulegen.core.rule import RuleSet
+from rulegen.core.semantics import Semantics
 from rulegen.core.series import Samples
 from rulegen.core.spans import Span
-
-Semantics = Literal[
-    "open", "closed"
-]  # are range windows and lookback open on the left (Prometheus 3) or closed (2.x)?
 
 
 @dataclass(frozen=True, slots=True)

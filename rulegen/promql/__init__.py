@@ -4,11 +4,11 @@
 names the series that it reads.
 """
 
+from rulegen.core.semantics import Semantics
 from rulegen.promql.evaluate import Evaluator
 from rulegen.promql.matrix import Matrix, Scalar
 from rulegen.promql.needs import Matcher, Selector, select, selectors
 from rulegen.promql.parse import ExpressionError, parse
-from rulegen.promql.window import Semantics
 
 __all__ = [
     "Evaluator",

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import numpy as np
 import promql_parser as ast
 
 from rulegen.core.labels import EMPTY, METRIC_NAME, Labels
+from rulegen.core.semantics import Semantics
 from rulegen.core.series import Values
-from rulegen.core.spans import Mask
 from rulegen.errors import QueryError, UnsupportedError
 from rulegen.promql import fold
-from rulegen.promql.fold import Layers
-from rulegen.promql.matrix import Matrix, Scalar, somewhere
+from rulegen.promql.matrix import Matrix, Scalar
 from rulegen.promql.relabel import check_label_name
-from rulegen.promql.window import Semantics
-
-
-def _ones(_: Layers, steps: int) -> Values:
-    return np.ones(steps)
-
-
-FOLDS: dict[str, Callable[[Layers, int], Values]] = {
-    "sum": fold.total,
-    "avg": fold.mean,
-    "min": fold.smallest,
-    "max": fold.largest,
-    "count": fold.count,
-    "group": _ones,
-    "stddev": lambda layers, steps: np.sqrt(fold.variance(layers, steps)),
-    "stdvar": fold.variance,
-}
 
 
 def aggregate(
@@ -40,11 +20,10 @@ def aggregate(
     """``op`` over ``vector``, grouped as ``modifier`` says. ``param`` is a Scalar for quantile, topk and bottomk, a
     label name for count_values, else None. Raises QueryError as Prometheus would."""
     groups = _groups(vector, modifier)
-    if op in FOLDS:
-        return _each_group(vector, groups, FOLDS[op])
+    if op in fold.FOLDS:
+        return _folded(vector, groups, fold.FOLDS[op], None)
     if op == "quantile" and isinstance(param, Scalar):
-        share = param.values
-        return _each_group(vector, groups, lambda layers, steps: fold.quantile(share, layers, steps))
+        return _folded(vector, groups, fold.quantiles, param.values)
     if op in ("topk", "bottomk") and isinstance(param, Scalar):
         return _best(vector, groups, _whole(param.values), largest=op == "topk")
     if op == "count_values" and isinstance(param, str):
@@ -65,19 +44,10 @@ def _groups(vector: Matrix, modifier: ast.AggModifier | None) -> dict[Labels, li
     return groups
 
 
-def _layers(vector: Matrix, rows: list[int]) -> Iterator[tuple[Values, Mask]]:
-    for row in rows:
-        yield vector.values[row], vector.present[row]
-
-
-def _each_group(vector: Matrix, groups: dict[Labels, list[int]], function: Callable[[Layers, int], Values]) -> Matrix:
-    return Matrix.of(
-        (
-            (labels, function(_layers(vector, rows), vector.steps), somewhere(vector.present[rows]))
-            for labels, rows in groups.items()
-        ),
-        vector.steps,
-    )
+def _folded(vector: Matrix, groups: dict[Labels, list[int]], of_group: fold.Fold, param: Values | None) -> Matrix:
+    """Groups differ in their labels and each has a row that is present somewhere, so that nothing needs merging."""
+    found = of_group(vector.values, vector.present, tuple(groups.values()), param)
+    return Matrix(tuple(groups), *found)
 
 
 def _whole(values: Values) -> Values:

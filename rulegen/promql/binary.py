@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import promql_parser as ast
+from numpy.typing import NDArray
 
 from rulegen.core.labels import METRIC_NAME, Labels
+from rulegen.core.semantics import Semantics
 from rulegen.core.series import Values
 from rulegen.core.spans import Mask
 from rulegen.errors import QueryError, UnsupportedError
+from rulegen.promql.block import Index
 from rulegen.promql.matrix import Matrix, Scalar, somewhere, unnamed
-from rulegen.promql.window import Semantics
 
 ARITHMETIC: dict[str, Callable[[Values, Values], Values]] = {
     "+": np.add,
@@ -32,8 +35,6 @@ COMPARISON: dict[str, Callable[[Values, Values], Mask]] = {
     "<=": np.less_equal,
 }
 SET = ("and", "or", "unless")
-
-Rows = Iterator[tuple[Labels, Values, Mask]]
 
 
 def scalars(op: str, left: Scalar, right: Scalar) -> Scalar:
@@ -66,7 +67,7 @@ def vectors(op: str, left: Matrix, right: Matrix, modifier: ast.BinModifier | No
     signature = _signature(modifier)
     if op in SET:
         return _set(op, left, right, signature)
-    return Matrix.of(_matched(op, left, right, modifier, signature, semantics), left.steps)
+    return _matched(op, left, right, modifier, signature, semantics)
 
 
 def _signature(modifier: ast.BinModifier | None) -> Callable[[Labels], Labels]:
@@ -111,41 +112,55 @@ def _matched(
     modifier: ast.BinModifier | None,
     signature: Callable[[Labels], Labels],
     semantics: Semantics,
-) -> Rows:
+) -> Matrix:
     """One row for each pair of series that match: Prometheus, VectorBinop."""
     card = modifier.card if modifier else ast.VectorMatchCardinality.OneToOne
     flipped = card == ast.VectorMatchCardinality.OneToMany
-    one_to_one = card == ast.VectorMatchCardinality.OneToOne
     many, one = (right, left) if flipped else (left, right)
     many_rows, one_rows = _by_signature(many, signature), _by_signature(one, signature)
-    both = somewhere(many.present) & somewhere(one.present)  # where a side is empty, nothing is matched or wrong
-    for key, rows in one_rows.items():
+    _at_most_one(many, one, one_rows, "left" if flipped else "right")
+    pairs = sorted((a, b) for key, rows in many_rows.items() for a in rows for b in one_rows.get(key, ()))
+    if not pairs:
+        return Matrix.empty(left.steps)
+    of_many, of_one = (np.array(rows, dtype=np.int64) for rows in zip(*pairs, strict=True))
+    ours, matched = _rows(many.values, of_many), _rows(many.present, of_many) & _rows(one.present, of_one)
+    theirs = _rows(one.values, of_one)
+    values, here = _operate(op, *((theirs, ours) if flipped else (ours, theirs)), matched, as_bool=_as_bool(modifier))
+    if card == ast.VectorMatchCardinality.OneToOne:
+        # Prometheus 2 overlooks a second match that a comparison filters away.
+        _matched_once(of_many, many_rows, matched if semantics == "open" else here)
+    labels = tuple(_result_labels(op, many.labels[a], one.labels[b], modifier, semantics) for a, b in pairs)
+    return Matrix(labels, values, here).pruned().merged()
+
+
+def _rows(of: NDArray[Any], rows: Index) -> NDArray[Any]:
+    """``of[rows]`` without a copy where that is all rows in order."""
+    whole = len(rows) == len(of) and rows[0] == 0 and bool((np.diff(rows) == 1).all())
+    return of if whole else of[rows]
+
+
+def _at_most_one(many: Matrix, one: Matrix, one_rows: dict[Labels, list[int]], side: str) -> None:
+    """Where a side is empty, nothing is matched or wrong."""
+    twice = [(key, rows) for key, rows in one_rows.items() if len(rows) > 1]
+    if not twice:
+        return
+    both = somewhere(many.present) & somewhere(one.present)
+    for key, rows in twice:
         if (both & (one.present[rows].sum(axis=0) > 1)).any():
-            side = "left" if flipped else "right"
             raise QueryError(
                 f"found duplicate series for the match group {key} on the {side} hand-side of the operation: "
                 f"[{one.labels[rows[1]]}, {one.labels[rows[0]]}];"
                 "many-to-many matching not allowed: matching labels must be unique on one side"
             )
-    for key, rows in many_rows.items():
-        taken = np.zeros(many.steps, dtype=np.bool_)
-        for many_row in rows:
-            for one_row in one_rows.get(key, ()):
-                matched = many.present[many_row] & one.present[one_row]
-                a, b = many.values[many_row], one.values[one_row]
-                values, here = _operate(op, *((b, a) if flipped else (a, b)), matched, as_bool=_as_bool(modifier))
-                # Prometheus 2 overlooks a second match that a comparison filters away.
-                claimed = matched if semantics == "open" else here
-                if one_to_one and (taken & claimed).any():
-                    raise QueryError(
-                        "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
-                    )
-                taken |= claimed
-                yield (
-                    _result_labels(op, many.labels[many_row], one.labels[one_row], modifier, semantics),
-                    values,
-                    here,
-                )
+
+
+def _matched_once(of_many: Index, many_rows: dict[Labels, list[int]], claimed: Mask) -> None:
+    """``claimed`` [pairs, steps] is where each pair, whose many side is row ``of_many`` [pairs], takes its match."""
+    for rows in many_rows.values():
+        if len(rows) > 1 and (claimed[np.isin(of_many, rows)].sum(axis=0) > 1).any():
+            raise QueryError(
+                "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+            )
 
 
 def _as_bool(modifier: ast.BinModifier | None) -> bool:
@@ -153,6 +168,7 @@ def _as_bool(modifier: ast.BinModifier | None) -> bool:
 
 
 def _operate(op: str, left: Values, right: Values, here: Mask, *, as_bool: bool) -> tuple[Values, Mask]:
+    """All [rows, steps]."""
     if op in ARITHMETIC:
         return ARITHMETIC[op](left, right), here
     holds = COMPARISON[op](left, right)

@@ -10,14 +10,15 @@ import promql_parser as ast
 from promql_parser import Expr
 
 from rulegen.core.labels import METRIC_NAME, Labels
+from rulegen.core.semantics import Semantics
 from rulegen.core.spans import Mask, Times
 from rulegen.errors import UnsupportedError
-from rulegen.promql import functions, over_time, rate
+from rulegen.promql import functions, line, over_time, rate
+from rulegen.promql.block import Range
 from rulegen.promql.histogram import histogram_fraction, histogram_quantile, histogram_quantiles
 from rulegen.promql.matrix import Matrix, Scalar, somewhere
 from rulegen.promql.needs import matchers_of
 from rulegen.promql.relabel import label_join, label_replace
-from rulegen.promql.window import Range, Semantics
 
 Value = Matrix | Scalar | Range | str
 
@@ -84,10 +85,7 @@ def _absent(given: Arguments) -> Matrix:
 
 
 def _absent_over_time(given: Arguments) -> Matrix:
-    held = np.zeros(len(given.at), dtype=np.bool_)
-    for window in given.range(0).windows:
-        held |= window.count > 0
-    return _absence(given.nodes[0], ~held)
+    return _absence(given.nodes[0], ~somewhere(over_time.last_over_time(given.range(0)).present))
 
 
 def _absence(node: Expr, where: Mask) -> Matrix:
@@ -150,14 +148,14 @@ FUNCTIONS: dict[str, Function] = {
             over_time.ts_of_first_over_time,
             over_time.changes,
             over_time.resets,
-            over_time.deriv,
+            line.deriv,
             rate.irate,
             rate.idelta,
         )
     },
     **{function.__name__: _extrapolated(function) for function in (rate.rate, rate.increase, rate.delta)},
     "quantile_over_time": lambda given: over_time.quantile_over_time(given.scalar(0), given.range(1)),
-    "predict_linear": lambda given: over_time.predict_linear(given.range(0), given.scalar(1), given.at),
+    "predict_linear": lambda given: line.predict_linear(given.range(0), given.scalar(1), given.at),
     "holt_winters": _holt,
     "double_exponential_smoothing": _holt,
     "absent": _absent,

@@ -1,12 +1,12 @@
 """The evaluator: one function for each PromQL construct, over a grid of evaluation times.
 
-Clear before fast: this is the reference. Rules that it follows are Prometheus' own, release 3 ("open") or 2
-("closed"); where the two differ beyond the edges of windows, the same choice decides.
+Every node of the syntax tree gives all steps of all series at once. Rules that it follows are Prometheus' own,
+release 3 ("open") or 2 ("closed"); where the two differ beyond the edges of windows, the same choice decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,20 +14,19 @@ import numpy as np
 import promql_parser as ast
 from promql_parser import Expr
 
-from rulegen.core.labels import METRIC_NAME, Labels
-from rulegen.core.series import Samples, Series, Values, is_stale
-from rulegen.core.spans import Grid, Mask, Times
+from rulegen.core.semantics import Semantics
+from rulegen.core.series import Samples
+from rulegen.core.spans import Grid, Times
 from rulegen.errors import QueryError, UnsupportedError
 from rulegen.promql.aggregate import aggregate
 from rulegen.promql.binary import scalars, vector_scalar, vectors
+from rulegen.promql.block import Block, Range
 from rulegen.promql.calls import Arguments, Value, call, supported, unwrapped
-from rulegen.promql.matrix import MAX_CELLS, Matrix, Scalar
+from rulegen.promql.instant import latest
+from rulegen.promql.matrix import MAX_CELLS, Matrix, Scalar, unnamed
 from rulegen.promql.memo import Memo
 from rulegen.promql.needs import Selector, bare, children, ms, pinned, select, selectors
 from rulegen.promql.parse import parse
-from rulegen.promql.window import Range, Semantics, cut
-
-Rows = Iterator[tuple[Labels, Values, Times, Mask]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +76,7 @@ class Evaluator:
         self.lookback_ms, self.subquery_step_ms = lookback_ms, subquery_step_ms
         self._memory_bytes = memory_bytes
         self._memo = Memo(memory_bytes)
-        self._selected: dict[Selector, tuple[Series, ...]] = {}
+        self._blocks: dict[tuple[Selector, bool], Block] = {}
         self._evaluators: dict[type, Callable[[Any, Moment], Value]] = {
             ast.NumberLiteral: self._number,
             ast.StringLiteral: self._string,
@@ -156,67 +155,52 @@ class Evaluator:
 
     # Selectors
 
-    def _series(self, node: ast.VectorSelector, steps: int) -> tuple[Series, ...]:
+    def _block(self, node: ast.VectorSelector, steps: int, *, stale: bool) -> Block:
+        """The samples that a selector reads, kept from one expression to the next; with staleness markers or not."""
         selector = bare(node)
-        if selector not in self._selected:
+        if (selector, stale) not in self._blocks:
             found = select(self.samples, selector, dot_all=self.semantics == "open")
-            self._selected[selector] = tuple(series for series in found if len(series.times))
-        series = self._selected[selector]
-        if len(series) * steps > MAX_CELLS:
-            raise QueryError(f"{selector.text}: {len(series)} series at {steps} steps are too many samples")
-        return series
+            block = Block.of([series for series in found if len(series.times)])
+            self._blocks[selector, True] = block
+            self._blocks[selector, False] = block.without_stale()
+        block = self._blocks[selector, stale]
+        if len(block) * steps > MAX_CELLS:
+            raise QueryError(f"{selector.text}: {len(block)} series at {steps} steps are too many samples")
+        return block
 
-    def _latest(self, node: ast.VectorSelector, moment: Moment) -> Rows:
-        """For each series of a selector: labels, values [steps], sample times (ms) [steps], present [steps].
-
-        The latest sample counts unless it is a staleness marker or older than the lookback delta.
-        """
+    def _latest(self, node: ast.VectorSelector, moment: Moment, *, tell_time: bool) -> Matrix:
         at = moment.read_at(node)
         oldest = at - self.lookback_ms + (1 if self.semantics == "open" else 0)
-        for series in self._series(node, len(at)):
-            index = np.searchsorted(series.times, at, side="right") - 1
-            found = np.maximum(index, 0)
-            times, values = series.times[found], series.values[found]
-            yield series.labels, values, times, (index >= 0) & (times >= oldest) & ~is_stale(values)
+        return latest(self._block(node, len(at), stale=True), at, oldest, tell_time=tell_time)
 
     def _instant(self, node: ast.VectorSelector, moment: Moment) -> Matrix:
-        rows = ((labels, values, here) for labels, values, _, here in self._latest(node, moment))
-        return Matrix.of(rows, len(moment.times))
+        return self._latest(node, moment, tell_time=False).merged()
 
     def _timestamp(self, node: ast.VectorSelector, moment: Moment) -> Matrix:
         """``timestamp(selector)``: when (s) the samples are from."""
-        rows = (
-            (labels.drop((METRIC_NAME,)), times / 1000, here) for labels, _, times, here in self._latest(node, moment)
-        )
-        return Matrix.of(rows, len(moment.times))
+        found = self._latest(node, moment, tell_time=True)
+        return Matrix(unnamed(found.labels), found.values, found.present).merged()
 
     def _window(self, node: ast.MatrixSelector, moment: Moment) -> Range:
         end = moment.read_at(node.vector_selector)
-        length = ms(node.range)
-        windows = []
-        for series in self._series(node.vector_selector, len(end)):
-            real = ~is_stale(series.values)  # windows hold no staleness markers
-            times, values = (series.times, series.values) if real.all() else (series.times[real], series.values[real])
-            windows.append(cut(series.labels, times, values, end - length, end, self.semantics))
-        return Range(tuple(windows), end - length, end, length)
+        return self._range(self._block(node.vector_selector, len(end), stale=False), end, ms(node.range))
+
+    def _range(self, block: Block, end: Times, length: int) -> Range:
+        return Range(block, end - length + (1 if self.semantics == "open" else 0), end, length)
 
     def _subquery(self, node: ast.SubqueryExpr, moment: Moment) -> Range:
         """The inner expression at multiples of the step, whatever the query's own grid is."""
         end = moment.read_at(node)
         length, step = ms(node.range), ms(node.step) or self.subquery_step_ms
         if not len(end):
-            return Range((), end, end, length)
+            return self._range(Block.of(()), end, length)
         edge = int(end[0]) - length
         start = -(-edge // step) * step  # the first multiple at or after the left edge
         if self.semantics == "open" and start == edge:
             start += step
         inner = Moment.of(Grid(start, int(end[-1]), step), moment.query)
         vector = self._vector(node.expr, inner) if len(inner.times) else Matrix.empty(0)
-        windows = tuple(
-            cut(labels, inner.times[here], values[here], end - length, end, self.semantics)
-            for labels, values, here in zip(vector.labels, vector.values, vector.present, strict=True)
-        )
-        return Range(windows, end - length, end, length)
+        return self._range(Block.of_matrix(vector, inner.times), end, length)
 
     # Operators
 

@@ -1,118 +1,175 @@
-"""Sums and means over many values at once, added up in Prometheus' order and with its compensation.
+"""Aggregation of many rows into one for each group, at each step.
 
-Aggregations fold the rows of a group, range functions the samples of a window; to both, the values come as *layers*:
-(values [steps], here [steps]) pairs, one value for each step where ``here`` is true. What a fold returns for a step
-without any value is meaningless; the caller masks it.
+A fold takes values and presence [series, steps], the groups as lists of rows, and gives values and presence
+[groups, steps]. It is done for a stretch of steps at a time, which then stays in the processor's cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from rulegen.core.series import Values
 from rulegen.core.spans import Mask
-from rulegen.errors import QueryError
-from rulegen.promql.matrix import MAX_CELLS
+from rulegen.promql.block import Index
+from rulegen.promql.over_time import between
+from rulegen.promql.precise import neumaier
+from rulegen.promql.rows import each, kernel
 
-Layers = Iterable[tuple[Values, Mask]]
+Groups = Sequence[list[int]]
+Fold = Callable[[Values, Mask, Groups, Values | None], tuple[Values, Mask]]
 
-
-def kahan(increment: Values, total: Values, lost: Values) -> tuple[Values, Values]:
-    """One step of Neumaier's summation: the new sum and what rounding has lost so far (Prometheus, util/kahansum)."""
-    new = total + increment
-    big_first = np.abs(total) >= np.abs(increment)
-    slip = np.where(big_first, (total - new) + increment, (increment - new) + total)
-    return new, np.where(np.isinf(new), 0.0, lost + slip)
+SUM, MEAN, LEAST, MOST, COUNT, GROUP = range(6)
+STRETCH = 1024  # steps
 
 
-def count(layers: Layers, steps: int) -> Values:
-    total = np.zeros(steps)
-    for _, here in layers:
-        total += here
-    return total
+def _filled(
+    compiled: Callable[..., None], values: Values, present: Mask, groups: Groups, *more: object
+) -> tuple[Values, Mask]:
+    steps = values.shape[1]
+    offsets = np.cumsum([0, *map(len, groups)], dtype=np.int64)
+    rows = np.array([row for one in groups for row in one], dtype=np.int64)
+    out = np.zeros((len(groups), steps))
+    here = np.zeros((len(groups), steps), dtype=np.bool_)
+    each(compiled, steps, values.size, values, present, offsets, rows, out, here, *more)
+    return out, here
 
 
-def total(layers: Layers, steps: int) -> Values:
-    """Compensated sum. Returns [steps]."""
-    done, lost = np.zeros(steps), np.zeros(steps)
-    for values, here in layers:
-        new, slip = kahan(values, done, lost)
-        done, lost = np.where(here, new, done), np.where(here, slip, lost)
-    return done + lost
+def _simple(kind: int) -> Fold:
+    return lambda values, present, groups, _: _filled(_folded, values, present, groups, kind)
 
 
-def mean(layers: Layers, steps: int) -> Values:
-    """Compensated sum over count; from where the sum would overflow on, a running mean instead. Returns [steps]."""
-    done, lost, n = np.zeros(steps), np.zeros(steps), np.zeros(steps)
-    running = np.zeros(steps, dtype=np.bool_)  # where ``done`` is a mean already, not a sum
-    for values, here in layers:
-        n = n + here
-        new, slip = kahan(values, done, lost)
-        overflows = here & ~running & np.isinf(new) & (n > 1)
-        if overflows.any() or running.any():
-            done, lost = (np.where(overflows, part / (n - 1), part) for part in (done, lost))
-            running |= overflows
-            share = (n - 1) / n
-            mean_new, mean_slip = kahan(values / n, share * done, share * lost)
-            new, slip = np.where(running, mean_new, new), np.where(running, mean_slip, slip)
-        done, lost = np.where(here, new, done), np.where(here, slip, lost)
-    return np.where(running, done + lost, done / n + lost / n)
+@kernel
+def _folded(
+    begin: int, end: int, values: Values, present: Mask, offsets: Index, rows: Index, out: Values, here: Mask,
+    kind: int,
+) -> None:  # fmt: skip
+    lost, n = np.empty(STRETCH), np.empty(STRETCH)
+    running = np.empty(STRETCH, dtype=np.bool_)  # where the sum would overflow and ``out`` is a mean already
+    for start in range(begin, end, STRETCH):
+        stop = min(end, start + STRETCH)
+        for group in range(len(offsets) - 1):
+            lost[:] = 0.0
+            n[:] = 0.0
+            running[:] = False
+            for k in range(offsets[group], offsets[group + 1]):
+                row = rows[k]
+                if kind == SUM:
+                    for step in range(start, stop):
+                        if present[row, step]:
+                            here[group, step] = True
+                            out[group, step], lost[step - start] = neumaier(
+                                values[row, step], out[group, step], lost[step - start]
+                            )
+                elif kind == MEAN:
+                    for step in range(start, stop):
+                        if present[row, step]:
+                            here[group, step] = True
+                            at = step - start
+                            value = values[row, step]
+                            n[at] += 1
+                            if not running[at]:
+                                total, slip = neumaier(value, out[group, step], lost[at])
+                                if np.isinf(total) and n[at] > 1 and not np.isinf(out[group, step]):
+                                    running[at] = True
+                                    out[group, step] /= n[at] - 1
+                                    lost[at] /= n[at] - 1
+                                else:
+                                    out[group, step], lost[at] = total, slip
+                            if running[at]:
+                                share = (n[at] - 1) / n[at]
+                                out[group, step], lost[at] = neumaier(
+                                    value / n[at], share * out[group, step], share * lost[at]
+                                )
+                elif kind == COUNT:
+                    for step in range(start, stop):
+                        here[group, step] |= present[row, step]
+                        out[group, step] += present[row, step]
+                elif kind == GROUP:
+                    for step in range(start, stop):
+                        here[group, step] |= present[row, step]
+                        out[group, step] = 1.0
+                else:
+                    for step in range(start, stop):
+                        if present[row, step]:
+                            value, best = values[row, step], out[group, step]
+                            wins = value < best if kind == LEAST else value > best
+                            if wins or np.isnan(best) or not here[group, step]:  # NaN only where nothing else is
+                                out[group, step] = value
+                            here[group, step] = True
+            for step in range(start, stop):
+                at = step - start
+                if kind == SUM:
+                    out[group, step] += lost[at]
+                elif kind == MEAN and here[group, step]:
+                    if running[at]:
+                        out[group, step] += lost[at]
+                    else:
+                        out[group, step] = out[group, step] / n[at] + lost[at] / n[at]
 
 
-def variance(layers: Layers, steps: int) -> Values:
-    """Population variance after Welford, compensated. Returns [steps]."""
-    n, zero = np.zeros(steps), np.zeros(steps)
-    middle, middle_lost, spread, spread_lost = zero, zero, zero, zero
-    for values, here in layers:
-        n = n + here
-        delta = values - (middle + middle_lost)
-        new, slip = kahan(delta / n, middle, middle_lost)
-        middle, middle_lost = np.where(here, new, middle), np.where(here, slip, middle_lost)
-        new, slip = kahan(delta * (values - (middle + middle_lost)), spread, spread_lost)
-        spread, spread_lost = np.where(here, new, spread), np.where(here, slip, spread_lost)
-    return (spread + spread_lost) / n
+@kernel
+def _spreads(
+    begin: int, end: int, values: Values, present: Mask, offsets: Index, rows: Index, out: Values, here: Mask,
+    root: bool,
+) -> None:  # fmt: skip
+    """Population variance after Welford, compensated; its ``root``."""
+    for group in range(len(offsets) - 1):
+        for step in range(begin, end):
+            n, middle, middle_lost, spread, spread_lost = 0.0, 0.0, 0.0, 0.0, 0.0
+            for k in range(offsets[group], offsets[group + 1]):
+                row = rows[k]
+                if present[row, step]:
+                    n += 1
+                    value = values[row, step]
+                    delta = value - (middle + middle_lost)
+                    middle, middle_lost = neumaier(delta / n, middle, middle_lost)
+                    spread, spread_lost = neumaier(delta * (value - (middle + middle_lost)), spread, spread_lost)
+            here[group, step] = n > 0
+            if n > 0:
+                found = (spread + spread_lost) / n
+                out[group, step] = np.sqrt(found) if root else found
 
 
-def smallest(layers: Layers, steps: int) -> Values:
-    """NaN only where nothing else is. Returns [steps]."""
-    least = np.full(steps, np.nan)
-    for values, here in layers:
-        least = np.where(here, np.fmin(least, values), least)
-    return least
+@kernel
+def _ordered(
+    begin: int, end: int, values: Values, present: Mask, offsets: Index, rows: Index, out: Values, here: Mask,
+    share: Values,
+) -> None:  # fmt: skip
+    for group in range(len(offsets) - 1):
+        found = np.empty(offsets[group + 1] - offsets[group])
+        for step in range(begin, end):
+            held = nans = 0
+            for k in range(offsets[group], offsets[group + 1]):
+                if present[rows[k], step]:
+                    value = values[rows[k], step]
+                    if np.isnan(value):
+                        nans += 1
+                    else:
+                        found[held] = value
+                        held += 1
+            here[group, step] = held + nans > 0
+            out[group, step] = between(np.sort(found[:held]), nans, held + nans, share[step])
 
 
-def largest(layers: Layers, steps: int) -> Values:
-    most = np.full(steps, np.nan)
-    for values, here in layers:
-        most = np.where(here, np.fmax(most, values), most)
-    return most
+def _deviation(*, root: bool) -> Fold:
+    return lambda values, present, groups, _: _filled(_spreads, values, present, groups, root)
 
 
-def ordered(layers: Layers, steps: int) -> tuple[Values, Values]:
-    """The values of each step from small to large, NaN first and what is absent last: [layers, steps], with their
-    number [steps]."""
-    pairs = list(layers)
-    if not pairs:
-        return np.full((1, steps), np.nan), np.zeros(steps)
-    if len(pairs) * steps > MAX_CELLS:
-        raise QueryError(f"{len(pairs)} values at {steps} steps are too many to sort")
-    values = np.stack([value for value, _ in pairs])
-    here = np.stack([mask for _, mask in pairs])
-    rank = np.where(here, np.where(np.isnan(values), 0, 1), 2)
-    order = np.lexsort((values, rank), axis=0)
-    return np.take_along_axis(values, order, axis=0), here.sum(axis=0).astype(np.float64)
+def quantiles(values: Values, present: Mask, groups: Groups, share: Values | None) -> tuple[Values, Mask]:
+    """The ``share`` [steps] quantile of each group, linear between the two values around it."""
+    assert share is not None
+    return _filled(_ordered, values, present, groups, np.ascontiguousarray(share))
 
 
-def quantile(share: Values, layers: Layers, steps: int) -> Values:
-    """The ``share`` [steps] quantile, linear between the two samples around it (Prometheus, promql/quantile.go)."""
-    values, n = ordered(layers, steps)
-    rank = np.nan_to_num(np.clip(share, 0, 1)) * (np.maximum(n, 1) - 1)
-    lower = np.floor(rank).astype(np.int64)
-    upper = np.minimum(np.maximum(n.astype(np.int64), 1) - 1, lower + 1)
-    weight = rank - np.floor(rank)
-    columns = np.arange(steps)
-    found = values[lower, columns] * (1 - weight) + values[upper, columns] * weight
-    found = np.where(share < 0, -np.inf, np.where(share > 1, np.inf, found))
-    return np.where(np.isnan(share), np.nan, found)
+FOLDS: dict[str, Fold] = {
+    "sum": _simple(SUM),
+    "avg": _simple(MEAN),
+    "min": _simple(LEAST),
+    "max": _simple(MOST),
+    "count": _simple(COUNT),
+    "group": _simple(GROUP),
+    "stddev": _deviation(root=True),
+    "stdvar": _deviation(root=False),
+}

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rulegen.core.labels import METRIC_NAME, Labels
+from rulegen.core.labels import Labels
 from rulegen.core.series import Values
+from rulegen.core.spans import Mask
 from rulegen.promql.aggregate import go_float
-from rulegen.promql.matrix import Matrix, Scalar, somewhere
+from rulegen.promql.block import Index
+from rulegen.promql.matrix import Matrix, Scalar, unnamed
 from rulegen.promql.relabel import check_label_name
+from rulegen.promql.rows import each, inlined, kernel
 
 BUCKET = "le"
 SMALL_DELTA = 1e-12  # Prometheus, promql/quantile.go: differences below are rounding, not observations
 
-# One histogram's value at some steps that have the same buckets: upper bounds [buckets], increasing and ending with
-# +Inf, cumulative counts [buckets, steps], and which steps of the grid they are [steps].
-Index = NDArray[np.intp]
-Measure = Callable[[Values, Values, Index], Values]
+QUANTILE, FRACTION = range(2)
 
 
 def histogram_quantile(share: Scalar, vector: Matrix) -> Matrix:
     """Linear within a bucket; the lowest starts at 0 if its bound is positive (Prometheus: BucketQuantile)."""
-    return _each_histogram(vector, lambda bounds, counts, at: _quantile(share.values[at], bounds, counts))
+    return _each_histogram(vector, QUANTILE, np.ascontiguousarray(share.values), np.empty(0))
 
 
 def histogram_quantiles(vector: Matrix, label: str, shares: tuple[Scalar, ...]) -> Matrix:
@@ -53,29 +52,27 @@ def _openmetrics_float(value: float) -> str:
 
 def histogram_fraction(lower: Scalar, upper: Scalar, vector: Matrix) -> Matrix:
     """The share of observations between two values (Prometheus: BucketFraction)."""
-
-    def fraction(bounds: Values, counts: Values, at: Index) -> Values:
-        low, high, total = lower.values[at], upper.values[at], counts[-1]
-        below, above = (np.minimum(_rank(edge, bounds, counts), total) for edge in (low, high))
-        found = np.where(low >= high, 0.0, (above - below) / total)
-        return np.where((total == 0) | np.isnan(low) | np.isnan(high), np.nan, found)
-
-    return _each_histogram(vector, fraction)
+    return _each_histogram(vector, FRACTION, *map(np.ascontiguousarray, (lower.values, upper.values)))
 
 
-def _each_histogram(vector: Matrix, measure: Measure) -> Matrix:
-    """``measure`` of every histogram in ``vector``; series without a numeric ``le`` are passed over."""
+def _each_histogram(vector: Matrix, kind: int, low: Values, high: Values) -> Matrix:
+    """One row for each histogram in ``vector``; series without a numeric ``le`` are passed over."""
     histograms: dict[Labels, list[tuple[float, int]]] = {}
     for row, labels in enumerate(vector.labels):
         bound = _bound(labels.get(BUCKET, ""))
         if bound is not None:
             histograms.setdefault(labels.drop((BUCKET,)), []).append((bound, row))
-    out = []
-    for labels, buckets in histograms.items():
-        bounds, rows = (list(column) for column in zip(*sorted(buckets), strict=True))
-        values = _by_presence(np.array(bounds), vector.take(rows), measure)
-        out.append((labels.drop((METRIC_NAME,)), values, somewhere(vector.present[rows])))
-    return Matrix.of(out, vector.steps)
+    if not histograms:
+        return Matrix.empty(vector.steps)
+    buckets = [sorted(several) for several in histograms.values()]
+    offsets = np.cumsum([0, *map(len, buckets)], dtype=np.int64)
+    bounds = np.array([bound for several in buckets for bound, _ in several])
+    rows = np.array([row for several in buckets for _, row in several], dtype=np.int64)
+    values = np.empty((len(buckets), vector.steps))
+    present = np.empty(values.shape, dtype=np.bool_)
+    given = (offsets, bounds, rows, vector.values, vector.present, low, high)
+    each(_measured, vector.steps, len(rows) * vector.steps, *given, values, present, kind)
+    return Matrix(unnamed(histograms), values, present).pruned().merged()
 
 
 def _bound(text: str) -> float | None:
@@ -85,57 +82,85 @@ def _bound(text: str) -> float | None:
         return None
 
 
-def _by_presence(bounds: Values, buckets: Matrix, measure: Measure) -> Values:
-    """A bucket that is absent at a step is no empty bucket: steps are taken together by the buckets they have."""
-    values = np.full(buckets.steps, np.nan)
-    patterns, which = np.unique(buckets.present, axis=1, return_inverse=True)
-    for number, present in enumerate(patterns.T):
-        at = np.flatnonzero(which.ravel() == number)
-        if not present.any() or not np.isposinf(bounds[present][-1]):
-            continue
-        distinct, first = np.unique(bounds[present], return_index=True)
-        counts = np.add.reduceat(buckets.values[np.ix_(present, at)], first, axis=0)
-        values[at] = measure(distinct, counts, at)
-    return values
+@kernel
+def _measured(
+    begin: int, end: int, offsets: Index, bounds: Values, rows: Index, counts: Values, here: Mask,
+    low: Values, high: Values, values: Values, present: Mask, kind: int,
+) -> None:  # fmt: skip
+    """For the buckets ``offsets[h]:offsets[h + 1]`` of each histogram, by rising bound, whose counts [rows, steps]
+    are in ``rows``. A bucket that is absent at a step is no empty bucket."""
+    for histogram in range(len(offsets) - 1):
+        first, last = offsets[histogram], offsets[histogram + 1]
+        upper, count = np.empty(last - first), np.empty(last - first)
+        for step in range(begin, end):
+            n = 0
+            for k in range(first, last):
+                if here[rows[k], step]:
+                    if n and upper[n - 1] == bounds[k]:  # one bound written in two ways
+                        count[n - 1] += counts[rows[k], step]
+                    else:
+                        upper[n], count[n] = bounds[k], counts[rows[k], step]
+                        n += 1
+            present[histogram, step] = n > 0
+            found = np.nan
+            if n and np.isposinf(upper[n - 1]):
+                if kind == QUANTILE:
+                    found = _quantile(low[step], upper[:n], count[:n])
+                else:
+                    found = _fraction(low[step], high[step], upper[:n], count[:n])
+            values[histogram, step] = found
 
 
-def _quantile(share: Values, bounds: Values, counts: Values) -> Values:
-    if len(bounds) < 2:
-        return np.full(len(share), np.nan)
-    counts = _monotonic(counts)
-    rank = share * counts[-1]
-    reached = counts[:-1] >= rank  # [buckets - 1, steps]
-    bucket = np.where(reached.any(axis=0), reached.argmax(axis=0), len(bounds) - 1)
-    steps = np.arange(len(share))
-    below = np.where(bucket > 0, counts[bucket - 1, steps], 0.0)
-    start = np.where(bucket > 0, bounds[bucket - 1], 0.0)
-    found = start + (bounds[bucket] - start) * ((rank - below) / (counts[bucket, steps] - below))
-    found = np.where((bucket == 0) & (bounds[0] <= 0), bounds[0], found)
-    found = np.where(bucket == len(bounds) - 1, bounds[-2], found)
-    found = np.where(counts[-1] == 0, np.nan, found)
-    found = np.where(share < 0, -np.inf, np.where(share > 1, np.inf, found))
-    return np.where(np.isnan(share), np.nan, found)
+@inlined
+def _quantile(share: float, bounds: Values, counts: Values) -> Any:
+    last = len(bounds) - 1
+    if last < 1 or np.isnan(share):
+        return np.nan
+    if share < 0 or share > 1:
+        return -np.inf if share < 0 else np.inf
+    for k in range(1, last + 1):  # cumulative counts never fall: what scraping or rounding has broken is evened out
+        before, current = counts[k - 1], counts[k]
+        if current < before or abs(current - before) <= SMALL_DELTA * (abs(current) + abs(before)):
+            counts[k] = before
+    if counts[last] == 0:
+        return np.nan
+    rank = share * counts[last]
+    at = last
+    for k in range(last):
+        if counts[k] >= rank:
+            at = k
+            break
+    if at == last:
+        return bounds[last - 1]
+    if at == 0 and bounds[0] <= 0:
+        return bounds[0]
+    below = counts[at - 1] if at else 0.0
+    start = bounds[at - 1] if at else 0.0
+    return start + (bounds[at] - start) * ((rank - below) / (counts[at] - below))
 
 
-def _monotonic(counts: Values) -> Values:
-    """Cumulative counts that never fall: what scraping or rounding has broken is evened out."""
-    out = [counts[0]]
-    for current in counts[1:]:
-        before = out[-1]
-        same = np.abs(current - before) <= SMALL_DELTA * (np.abs(current) + np.abs(before))
-        out.append(np.where(same | (current < before), before, current))
-    return np.stack(out)
+@inlined
+def _fraction(low: float, high: float, bounds: Values, counts: Values) -> Any:
+    total = counts[-1]
+    if total == 0 or np.isnan(low) or np.isnan(high):
+        return np.nan
+    if low >= high:
+        return 0.0
+    return (min(_rank(high, bounds, counts), total) - min(_rank(low, bounds, counts), total)) / total
 
 
-def _rank(edge: Values, bounds: Values, counts: Values) -> Values:
-    """How many observations lie below ``edge`` [steps]."""
-    steps = np.arange(len(edge))
-    bucket = np.minimum(np.searchsorted(bounds, edge, side="left"), len(bounds) - 1)
-    below = np.where(bucket > 0, counts[bucket - 1, steps], 0.0)
-    lowest = 0.0 if bounds[0] > 0 else -np.inf
-    start = np.where(bucket > 0, bounds[bucket - 1], lowest)
-    into = np.maximum((edge - start) / (bounds[bucket] - start), 0.0)
+@inlined
+def _rank(edge: float, bounds: Values, counts: Values) -> Any:
+    """How many observations lie below ``edge``."""
+    if np.isinf(edge):
+        return counts[-1] if edge > 0 else 0.0
+    at = 0
+    while at < len(bounds) - 1 and bounds[at] < edge:
+        at += 1
+    below = counts[at - 1] if at else 0.0
+    start = bounds[at - 1] if at else (0.0 if bounds[0] > 0 else -np.inf)
     # Within an infinite bucket nothing is known: its observations are taken to lie at its finite end.
-    into = np.where(np.isinf(start), 1.0, np.where(np.isinf(bounds[bucket]), 0.0, into))
-    rank = below + (counts[bucket, steps] - below) * into
-    return np.where(np.isposinf(edge), counts[-1], np.where(np.isneginf(edge), 0.0, rank))
+    into = (
+        1.0 if np.isinf(start) else 0.0 if np.isinf(bounds[at]) else max((edge - start) / (bounds[at] - start), 0.0)
+    )
+    return below + (counts[at] - below) * into

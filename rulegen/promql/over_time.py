@@ -1,185 +1,417 @@
-"""Functions of a range vector: one number for each series and window."""
+"""Functions of a range vector: one number for each series and window.
+
+Every kernel walks the samples of a series once, while the window's two edges move over them: what a step costs does
+not depend on how long its window is (quantiles and smoothing, whose windows are gone through, apart).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from rulegen.core.labels import Labels
 from rulegen.core.series import Values
 from rulegen.core.spans import Mask, Times
 from rulegen.errors import QueryError
-from rulegen.promql import fold
+from rulegen.promql.block import Index, Range
 from rulegen.promql.matrix import Matrix, Scalar, unnamed
-from rulegen.promql.window import Range, Window
+from rulegen.promql.precise import HARDLY_ANY, LARGEST, divided, minus, neumaier, plus, times, two_product
+from rulegen.promql.rows import each, inlined, kernel
 
-# A window's value [steps]; what it says where the window is too short is masked by the caller.
-Measure = Callable[[Window], Values]
-
-
-def measured(of: Range, measure: Measure, *, least: int = 1, keep_name: bool = False) -> Matrix:
-    """``measure`` of every window that holds at least ``least`` samples. Metric names go unless ``keep_name``."""
-    rows = []
-    for window in of.windows:
-        here = window.count >= least
-        if here.any():
-            rows.append((window.labels, measure(window), here))
-    if not rows:
-        return Matrix.empty(len(of.end))
-    labels, values, present = zip(*rows, strict=True)
-    return Matrix(labels if keep_name else unnamed(labels), np.stack(values), np.stack(present)).distinct()
+COUNT, PRESENT, FIRST, LAST, FIRST_TIME, LAST_TIME = range(6)
+SUM, MEAN, VARIANCE, DEVIATION = range(4)
+CHANGES, RESETS = range(2)
+MINIMUM, MAXIMUM = -1.0, 1.0
+QUANTILE, MAD = range(2)
 
 
-def _folded(function: Callable[[fold.Layers, int], Values]) -> Measure:
-    return lambda window: function(window.layers(), len(window.first))
+def measured(
+    of: Range, compiled: Callable[..., None], *more: object, keep_name: bool = False, passes: int = 1
+) -> Matrix:
+    """What ``compiled`` writes of each window, and whether it is there. Metric names go unless ``keep_name``.
+
+    ``passes`` is about how often it looks at each sample. Raises QueryError where two series differ by their metric
+    names only.
+    """
+    block, steps = of.block, len(of.end)
+    values = np.empty((len(block), steps))
+    present = np.empty((len(block), steps), dtype=np.bool_)
+    cells = (values.size + len(block.times)) * passes
+    samples = (block.offsets, block.times, block.values)
+    each(compiled, len(block), cells, *samples, of.first, of.end, values, present, *more)
+    labels: tuple[Labels, ...] = block.labels
+    kept = present.any(axis=1)
+    if not kept.all():
+        rows = np.flatnonzero(kept)
+        labels, values, present = tuple(labels[row] for row in rows), values[rows], present[rows]
+    return Matrix(labels if keep_name else unnamed(labels), values, present).distinct()
 
 
-def sum_over_time(of: Range) -> Matrix:
-    return measured(of, _folded(fold.total))
+@inlined
+def moved(at: int, stop: int, when: Times, edge: int) -> int:
+    """The first index from ``at`` on, at most ``stop``, whose time is at or after ``edge``."""
+    while at < stop and when[at] < edge:
+        at += 1
+    return at
 
 
-def avg_over_time(of: Range) -> Matrix:
-    return measured(of, _folded(fold.mean))
-
-
-def min_over_time(of: Range) -> Matrix:
-    return measured(of, _folded(fold.smallest))
-
-
-def max_over_time(of: Range) -> Matrix:
-    return measured(of, _folded(fold.largest))
+@kernel
+def _ends(
+    begin: int, end: int, offsets: Index, when: Times, what: Values, first: Times, last: Times,
+    values: Values, present: Mask, kind: int,
+) -> None:  # fmt: skip
+    """Whatever the window's first and last sample and their number tell."""
+    for row in range(begin, end):
+        i = j = offsets[row]
+        stop = offsets[row + 1]
+        for step in range(len(first)):
+            i = moved(i, stop, when, first[step])
+            j = moved(max(i, j), stop, when, last[step] + 1)
+            present[row, step] = j > i
+            found = 0.0
+            if j > i:
+                if kind == COUNT:
+                    found = float(j - i)
+                elif kind == PRESENT:
+                    found = 1.0
+                elif kind == FIRST:
+                    found = what[i]
+                elif kind == LAST:
+                    found = what[j - 1]
+                elif kind == FIRST_TIME:
+                    found = when[i] / 1000
+                else:
+                    found = when[j - 1] / 1000
+            values[row, step] = found
 
 
 def count_over_time(of: Range) -> Matrix:
-    return measured(of, lambda window: window.count.astype(np.float64))
+    return measured(of, _ends, COUNT)
 
 
 def present_over_time(of: Range) -> Matrix:
-    return measured(of, lambda window: np.ones(len(window.first)))
+    return measured(of, _ends, PRESENT)
 
 
 def last_over_time(of: Range) -> Matrix:
-    return measured(of, lambda window: window.value(window.stop - 1), keep_name=True)
+    return measured(of, _ends, LAST, keep_name=True)
 
 
 def first_over_time(of: Range) -> Matrix:
-    return measured(of, lambda window: window.value(window.first), keep_name=True)
+    return measured(of, _ends, FIRST, keep_name=True)
+
+
+def ts_of_first_over_time(of: Range) -> Matrix:
+    return measured(of, _ends, FIRST_TIME)
+
+
+def ts_of_last_over_time(of: Range) -> Matrix:
+    return measured(of, _ends, LAST_TIME)
+
+
+@inlined
+def _added_up(what: Values, i: int, j: int) -> float:
+    total, lost = 0.0, 0.0
+    for k in range(i, j):
+        total, lost = neumaier(what[k], total, lost)
+    return total + lost
+
+
+@inlined
+def _mean(what: Values, i: int, j: int) -> float:
+    """Compensated sum over count; from where the sum would overflow on, a running mean instead."""
+    total, lost = 0.0, 0.0
+    running = False
+    for k in range(i, j):
+        n = float(k - i + 1)
+        if not running:
+            new, slip = neumaier(what[k], total, lost)
+            if np.isinf(new) and n > 1 and not np.isinf(total):
+                running = True
+                total, lost = total / (n - 1), lost / (n - 1)
+            else:
+                total, lost = new, slip
+        if running:
+            share = (n - 1) / n
+            total, lost = neumaier(what[k] / n, share * total, share * lost)
+    if running:
+        return total + lost
+    return total / (j - i) + lost / (j - i)
+
+
+@inlined
+def _spread(what: Values, i: int, j: int) -> float:
+    """Population variance after Welford, compensated (Prometheus, varianceOverTime)."""
+    middle, middle_lost, spread, spread_lost = 0.0, 0.0, 0.0, 0.0
+    for k in range(i, j):
+        delta = what[k] - (middle + middle_lost)
+        middle, middle_lost = neumaier(delta / (k - i + 1), middle, middle_lost)
+        spread, spread_lost = neumaier(delta * (what[k] - (middle + middle_lost)), spread, spread_lost)
+    return (spread + spread_lost) / (j - i)
+
+
+@kernel
+def _sums(
+    begin: int, end: int, offsets: Index, when: Times, what: Values, first: Times, last: Times,
+    values: Values, present: Mask, kind: int,
+) -> None:  # fmt: skip
+    square = kind >= VARIANCE
+    for row in range(begin, end):
+        i = j = begins = offsets[row]
+        stop = offsets[row + 1]
+        # Running sums before each sample, of what is finite and not too large; the others are counted.
+        odd = np.zeros(stop - begins + 1, dtype=np.int64)
+        nonzero = np.zeros(stop - begins + 1, dtype=np.int64)
+        size = np.zeros(stop - begins + 1)
+        high, low = np.zeros(stop - begins + 1), np.zeros(stop - begins + 1)
+        high2, low2 = (np.zeros(stop - begins + 1), np.zeros(stop - begins + 1)) if square else (high, low)
+        total, total2 = (0.0, 0.0), (0.0, 0.0)
+        for k in range(begins, stop):
+            value = what[k]
+            ordinary = abs(value) < LARGEST
+            at = k - begins + 1
+            odd[at] = odd[at - 1] + (not ordinary)
+            nonzero[at] = nonzero[at - 1] + (value != 0)
+            size[at] = size[at - 1]
+            if ordinary:
+                size[at] += value * value if square else abs(value)
+                total = plus(total, (value, 0.0))
+                if square:
+                    total2 = plus(total2, two_product(value, value))
+            high[at], low[at] = total
+            if square:
+                high2[at], low2[at] = total2
+        for step in range(len(first)):
+            i = moved(i, stop, when, first[step])
+            j = moved(max(i, j), stop, when, last[step] + 1)
+            present[row, step] = j > i
+            found = 0.0
+            a, b = i - begins, j - begins
+            n = float(j - i)
+            precise = odd[b] == odd[a]
+            if j > i and precise and nonzero[b] > nonzero[a]:
+                window = minus((high[b], low[b]), (high[a], low[a]))
+                if kind == SUM:
+                    found = window[0] + window[1]
+                elif kind == MEAN:
+                    found = window[0] / n + window[1] / n
+                else:
+                    squares = minus((high2[b], low2[b]), (high2[a], low2[a]))
+                    left = minus(squares, divided(times(window, window), n))
+                    found = (left[0] + left[1]) / n
+                precise = abs(found) * n > size[b] * HARDLY_ANY
+            if j > i and not precise:
+                if kind == SUM:
+                    found = _added_up(what, i, j)
+                elif kind == MEAN:
+                    found = _mean(what, i, j)
+                else:
+                    found = _spread(what, i, j)
+            values[row, step] = np.sqrt(found) if kind == DEVIATION else found
+
+
+def sum_over_time(of: Range) -> Matrix:
+    return measured(of, _sums, SUM)
+
+
+def avg_over_time(of: Range) -> Matrix:
+    return measured(of, _sums, MEAN)
 
 
 def stdvar_over_time(of: Range) -> Matrix:
-    return measured(of, _folded(fold.variance))
+    return measured(of, _sums, VARIANCE)
 
 
 def stddev_over_time(of: Range) -> Matrix:
-    return measured(of, lambda window: np.sqrt(_folded(fold.variance)(window)))
+    return measured(of, _sums, DEVIATION)
+
+
+@kernel
+def _extremes(
+    begin: int, end: int, offsets: Index, when: Times, what: Values, first: Times, last: Times,
+    values: Values, present: Mask, sign: float, tell_time: bool,
+) -> None:  # fmt: skip
+    """The largest of ``sign`` × value: a queue holds the samples that no later one beats. NaN only where all are."""
+    for row in range(begin, end):
+        i = j = begins = offsets[row]
+        stop = offsets[row + 1]
+        queue = np.empty(stop - begins, dtype=np.int64)
+        head = tail = 0
+        for step in range(len(first)):
+            i = moved(i, stop, when, first[step])
+            if j < i:  # windows that do not touch: what lies between belongs to none
+                j = i
+                head = tail = 0
+            while j < stop and when[j] <= last[step]:
+                value = sign * what[j]
+                if value == value:
+                    while tail > head and sign * what[queue[tail - 1]] <= value:
+                        tail -= 1
+                    queue[tail] = j
+                    tail += 1
+                j += 1
+            while tail > head and queue[head] < i:
+                head += 1
+            present[row, step] = j > i
+            found = 0.0
+            if j > i:
+                best = queue[head] if tail > head else j - 1
+                found = when[best] / 1000 if tell_time else what[best]
+            values[row, step] = found
+
+
+def min_over_time(of: Range) -> Matrix:
+    return measured(of, _extremes, MINIMUM, False)
+
+
+def max_over_time(of: Range) -> Matrix:
+    return measured(of, _extremes, MAXIMUM, False)
+
+
+def ts_of_min_over_time(of: Range) -> Matrix:
+    """When (s) the last of the smallest values was."""
+    return measured(of, _extremes, MINIMUM, True)
+
+
+def ts_of_max_over_time(of: Range) -> Matrix:
+    return measured(of, _extremes, MAXIMUM, True)
+
+
+@kernel
+def _pairs(
+    begin: int, end: int, offsets: Index, when: Times, what: Values, first: Times, last: Times,
+    values: Values, present: Mask, kind: int,
+) -> None:  # fmt: skip
+    """How many neighbours in the window differ, or fall."""
+    for row in range(begin, end):
+        i = j = begins = offsets[row]
+        stop = offsets[row + 1]
+        before = np.zeros(stop - begins, dtype=np.int64)  # pairs that end at or before each sample
+        for k in range(begins + 1, stop):
+            old, new = what[k - 1], what[k]
+            counts = new < old if kind == RESETS else old != new and not (np.isnan(old) and np.isnan(new))
+            before[k - begins] = before[k - begins - 1] + counts
+        for step in range(len(first)):
+            i = moved(i, stop, when, first[step])
+            j = moved(max(i, j), stop, when, last[step] + 1)
+            present[row, step] = j > i
+            values[row, step] = float(before[j - 1 - begins] - before[i - begins]) if j > i else 0.0
+
+
+def changes(of: Range) -> Matrix:
+    return measured(of, _pairs, CHANGES)
+
+
+def resets(of: Range) -> Matrix:
+    return measured(of, _pairs, RESETS)
+
+
+@inlined
+def between(ordered: Values, nans: int, size: int, share: float) -> Any:
+    """The ``share`` quantile, linear between the two samples around it; NaN is smaller than any number
+    (Prometheus, promql/quantile.go)."""
+    if np.isnan(share) or size == 0:
+        return np.nan
+    if share < 0:
+        return -np.inf
+    if share > 1:
+        return np.inf
+    rank = share * (size - 1)
+    lower = int(np.floor(rank))
+    upper = min(size - 1, lower + 1)
+    if lower < nans:
+        return np.nan
+    weight = rank - np.floor(rank)
+    return ordered[lower - nans] * (1 - weight) + ordered[upper - nans] * weight
+
+
+@inlined
+def _place(ordered: Values, held: int, value: float) -> int:
+    low, high = 0, held
+    while low < high:
+        middle = (low + high) // 2
+        if ordered[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@kernel
+def _ranks(
+    begin: int, end: int, offsets: Index, when: Times, what: Values, first: Times, last: Times,
+    values: Values, present: Mask, kind: int, share: Values,
+) -> None:  # fmt: skip
+    """A quantile of each window, whose values are kept in order while it moves."""
+    for row in range(begin, end):
+        i = j = offsets[row]
+        stop = offsets[row + 1]
+        ordered = np.empty(stop - i)
+        held = nans = 0
+        for step in range(len(first)):
+            while j < stop and when[j] <= last[step]:
+                if np.isnan(what[j]):
+                    nans += 1
+                else:
+                    at = _place(ordered, held, what[j])
+                    for k in range(held, at, -1):
+                        ordered[k] = ordered[k - 1]
+                    ordered[at] = what[j]
+                    held += 1
+                j += 1
+            while i < j and when[i] < first[step]:
+                if np.isnan(what[i]):
+                    nans -= 1
+                else:
+                    held -= 1
+                    for k in range(_place(ordered, held + 1, what[i]), held):
+                        ordered[k] = ordered[k + 1]
+                i += 1
+            present[row, step] = j > i
+            found = 0.0
+            if j > i and kind == QUANTILE:
+                found = between(ordered, nans, j - i, share[step])
+            elif j > i and nans:
+                found = np.nan
+            elif j > i:
+                middle = between(ordered, 0, held, 0.5)
+                found = between(np.sort(np.abs(ordered[:held] - middle)), 0, held, 0.5)
+            values[row, step] = found
 
 
 def quantile_over_time(share: Scalar, of: Range) -> Matrix:
-    return measured(of, lambda window: fold.quantile(share.values, window.layers(), len(window.first)))
-
-
-def _any_nan(layers: fold.Layers, steps: int) -> Mask:
-    found = np.zeros(steps, dtype=np.bool_)
-    for values, here in layers:
-        found |= here & np.isnan(values)
-    return found
+    return measured(of, _ranks, QUANTILE, np.ascontiguousarray(share.values), passes=10)
 
 
 def mad_over_time(of: Range) -> Matrix:
     """Median of the absolute distances from the median."""
-
-    def distance(window: Window) -> Values:
-        steps = len(window.first)
-        half = np.full(steps, 0.5)
-        median = fold.quantile(half, window.layers(), steps)
-        found = fold.quantile(half, ((np.abs(v - median), here) for v, here in window.layers()), steps)
-        return np.where(_any_nan(window.layers(), steps), np.nan, found)
-
-    return measured(of, distance)
+    return measured(of, _ranks, MAD, np.empty(0), passes=50)
 
 
-def _extreme_time(window: Window, better: Callable[[Values, Values], Mask]) -> Values:
-    """When (s) the last of the best values was."""
-    best = window.value(window.first)
-    at = window.first
-    for index, here in window.indexes(skip=1):
-        value = window.value(index)
-        wins = here & (better(value, best) | np.isnan(best))
-        best, at = np.where(wins, value, best), np.where(wins, index, at)
-    return window.time(at) / 1000
-
-
-def ts_of_max_over_time(of: Range) -> Matrix:
-    return measured(of, lambda window: _extreme_time(window, np.greater_equal))
-
-
-def ts_of_min_over_time(of: Range) -> Matrix:
-    return measured(of, lambda window: _extreme_time(window, np.less_equal))
-
-
-def ts_of_last_over_time(of: Range) -> Matrix:
-    return measured(of, lambda window: window.time(window.stop - 1) / 1000)
-
-
-def ts_of_first_over_time(of: Range) -> Matrix:
-    return measured(of, lambda window: window.time(window.first) / 1000)
-
-
-def _count_pairs(differs: Callable[[Values, Values], Mask]) -> Measure:
-    """How often ``differs(previous, current)`` holds between neighbours in a window."""
-
-    def measure(window: Window) -> Values:
-        found = np.zeros(len(window.first))
-        for index, here in window.indexes(skip=1):
-            found += here & differs(window.value(index - 1), window.value(index))
-        return found
-
-    return measure
-
-
-def changes(of: Range) -> Matrix:
-    return measured(of, _count_pairs(lambda old, new: (old != new) & ~(np.isnan(old) & np.isnan(new))))
-
-
-def resets(of: Range) -> Matrix:
-    return measured(of, _count_pairs(lambda old, new: new < old))
-
-
-def deriv(of: Range) -> Matrix:
-    """Slope per second of the least-squares line."""
-    return measured(of, lambda window: _line(window, window.time(window.first))[0], least=2)
-
-
-def predict_linear(of: Range, ahead: Scalar, at: Times) -> Matrix:
-    """Where the least-squares line is ``ahead`` seconds after the evaluation times ``at`` [steps]."""
-
-    def forecast(window: Window) -> Values:
-        slope, intercept = _line(window, at)
-        return slope * ahead.values + intercept
-
-    return measured(of, forecast, least=2)
-
-
-def _line(window: Window, origin: Times) -> tuple[Values, Values]:
-    """Least-squares slope (per s) and value at ``origin`` [steps] (ms). Prometheus: linearRegression."""
-    steps = len(origin)
-    sums = [(np.zeros(steps), np.zeros(steps)) for _ in range(4)]
-    n = np.zeros(steps)
-    first = window.value(window.first)
-    constant = np.ones(steps, dtype=np.bool_)
-    for index, here in window.indexes():
-        y = window.value(index)
-        x = (window.time(index) - origin) / 1000
-        n += here
-        constant &= ~here | (y == first)
-        for place, term in enumerate((x, y, x * y, x * x)):
-            new, lost = fold.kahan(term, *sums[place])
-            sums[place] = np.where(here, new, sums[place][0]), np.where(here, lost, sums[place][1])
-    sum_x, sum_y, sum_xy, sum_xx = (total + lost for total, lost in sums)
-    slope = (sum_xy - sum_x * sum_y / n) / (sum_xx - sum_x * sum_x / n)
-    intercept = sum_y / n - slope * sum_x / n
-    flat = np.where(np.isinf(first), np.nan, 0.0)  # a constant infinity has no line
-    return np.where(constant, flat, slope), np.where(constant, first + flat, intercept)
+@kernel
+def _smoothed(
+    begin: int, end: int, offsets: Index, when: Times, what: Values, first: Times, last: Times,
+    values: Values, present: Mask, smoothing: Values, trend: Values,
+) -> None:  # fmt: skip
+    for row in range(begin, end):
+        i = j = offsets[row]
+        stop = offsets[row + 1]
+        for step in range(len(first)):
+            i = moved(i, stop, when, first[step])
+            j = moved(max(i, j), stop, when, last[step] + 1)
+            present[row, step] = j > i + 1
+            level = 0.0
+            if j > i + 1:
+                sf, tf = smoothing[step], trend[step]
+                level, previous, slope = what[i], 0.0, what[i + 1] - what[i]
+                for k in range(i + 1, j):
+                    if k > i + 1:
+                        slope = tf * (level - previous) + (1 - tf) * slope
+                    previous = level
+                    level = sf * what[k] + (1 - sf) * (level + slope)
+            values[row, step] = level
 
 
 def double_exponential_smoothing(of: Range, smoothing: Scalar, trend: Scalar) -> Matrix:
@@ -188,18 +420,4 @@ def double_exponential_smoothing(of: Range, smoothing: Scalar, trend: Scalar) ->
         outside = (factor.values <= 0) | (factor.values >= 1)
         if outside.any():
             raise QueryError(f"invalid {name} factor. Expected: 0 < factor < 1, got: {factor.values[outside][0]:f}")
-    sf, tf = smoothing.values, trend.values
-
-    def smooth(window: Window) -> Values:
-        level = window.value(window.first)
-        previous = np.zeros_like(level)
-        slope = window.value(window.first + 1) - level
-        for k, (index, here) in enumerate(window.indexes(skip=1)):
-            slope_new = slope if k == 0 else tf * (level - previous) + (1 - tf) * slope
-            level_new = sf * window.value(index) + (1 - sf) * (level + slope_new)
-            slope, previous, level = (
-                np.where(here, new, old) for new, old in ((slope_new, slope), (level, previous), (level_new, level))
-            )
-        return level
-
-    return measured(of, smooth, least=2)
+    return measured(of, _smoothed, *map(np.ascontiguousarray, (smoothing.values, trend.values)), passes=10)

@@ -1,13 +1,16 @@
-"""rate, increase and their relatives: how fast a counter or gauge moves within a window."""
+"""Functions of how a value moves within a window: rate, increase, delta, irate and idelta."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from rulegen.core.semantics import Semantics
 from rulegen.core.series import Values
+from rulegen.core.spans import Mask, Times
+from rulegen.promql.block import Index, Range
 from rulegen.promql.matrix import Matrix
-from rulegen.promql.over_time import measured
-from rulegen.promql.window import Range, Semantics, Window
+from rulegen.promql.over_time import measured, moved
+from rulegen.promql.rows import inlined, kernel
 
 
 def rate(of: Range, semantics: Semantics) -> Matrix:
@@ -23,65 +26,83 @@ def delta(of: Range, semantics: Semantics) -> Matrix:
 
 
 def _extrapolated(of: Range, semantics: Semantics, *, counter: bool, per_second: bool) -> Matrix:
-    """Prometheus, promql/functions.go: extrapolatedRate."""
-
-    def measure(window: Window) -> Values:
-        first, last = window.value(window.first), window.value(window.stop - 1)
-        moved = last - first
-        if counter:
-            moved = _with_resets(window, moved)
-        # All in seconds.
-        first_time, last_time = window.time(window.first), window.time(window.stop - 1)
-        to_start, to_end = (first_time - of.start) / 1000, (of.end - last_time) / 1000
-        sampled = (last_time - first_time) / 1000
-        between = sampled / (window.count - 1)
-        # A counter cannot have been negative: never extrapolate to before it was zero. Prometheus looked at this
-        # before the limit of half an interval up to 2.51, and after it since (prometheus/prometheus#13725).
-        zero = np.where((moved > 0) & (first >= 0), sampled * (first / moved), np.inf) if counter else np.inf
-        if semantics == "closed":
-            to_start = _limited(np.minimum(zero, to_start), between)
-        else:
-            to_start = np.minimum(zero, _limited(to_start, between))
-        factor = (sampled + to_start + _limited(to_end, between)) / sampled
-        if per_second:
-            factor = factor / (of.length / 1000)
-        return moved * factor
-
-    return measured(of, measure, least=2)
+    divisor = of.length / 1000 if per_second else 1.0
+    return measured(of, _moves, of.length, counter, divisor, semantics == "closed")
 
 
-def _limited(gap: Values, between: Values) -> Values:
+@inlined
+def _limited(gap: float, between: float) -> float:
     """A gap to the window's edge that is much wider than a sampling interval is taken for half an interval."""
-    limited: Values = np.where(gap >= between * 1.1, between / 2, gap)
-    return limited
+    return between / 2 if gap >= between * 1.1 else gap
 
 
-def _with_resets(window: Window, moved: Values) -> Values:
-    """``moved`` [steps] with what the counter had reached before each reset within the window."""
-    if not (np.diff(window.values) < 0).any():
-        return moved
-    for index, here in window.indexes(skip=1):
-        before, after = window.value(index - 1), window.value(index)
-        moved = np.where(here & (after < before), moved + before, moved)
-    return moved
+@kernel
+def _moves(
+    begin: int, end: int, offsets: Index, when: Times, what: Values, first: Times, last: Times,
+    values: Values, present: Mask, length: int, counter: bool, divisor: float, zero_first: bool,
+) -> None:  # fmt: skip
+    """Prometheus, promql/functions.go: extrapolatedRate. Times in seconds."""
+    for row in range(begin, end):
+        i = j = offsets[row]
+        stop = offsets[row + 1]
+        fell = np.empty(stop - i if counter else 0, dtype=np.int64)  # samples before which the counter was reset
+        head = tail = 0
+        for step in range(len(first)):
+            i = moved(i, stop, when, first[step])
+            j = max(i, j)
+            while j < stop and when[j] <= last[step]:
+                if counter and j > offsets[row] and what[j] < what[j - 1]:
+                    fell[tail] = j
+                    tail += 1
+                j += 1
+            while head < tail and fell[head] <= i:
+                head += 1
+            present[row, step] = j > i + 1
+            if j <= i + 1:
+                values[row, step] = 0.0
+                continue
+            moves = what[j - 1] - what[i]
+            for k in range(head, tail):
+                moves += what[fell[k] - 1]
+            sampled = (when[j - 1] - when[i]) / 1000
+            between = sampled / (j - 1 - i)
+            to_start = (when[i] - (last[step] - length)) / 1000
+            to_end = (last[step] - when[j - 1]) / 1000
+            # A counter cannot have been negative: never extrapolate to before it was zero. Prometheus looked at this
+            # before the limit of half an interval up to 2.51, and after it since (prometheus/prometheus#13725).
+            to_zero = sampled * (what[i] / moves) if counter and moves > 0 and what[i] >= 0 else np.inf
+            if zero_first:
+                to_start = _limited(min(to_zero, to_start), between)
+            else:
+                to_start = min(to_zero, _limited(to_start, between))
+            values[row, step] = moves * ((sampled + to_start + _limited(to_end, between)) / sampled / divisor)
 
 
 def irate(of: Range) -> Matrix:
-    return _instant(of, per_second=True)
+    return measured(of, _last_two, True)
 
 
 def idelta(of: Range) -> Matrix:
-    return _instant(of, per_second=False)
+    return measured(of, _last_two, False)
 
 
-def _instant(of: Range, *, per_second: bool) -> Matrix:
-    """From the last two samples of each window only."""
-
-    def measure(window: Window) -> Values:
-        before, last = window.value(window.stop - 2), window.value(window.stop - 1)
-        if not per_second:
-            return last - before
-        apart = (window.time(window.stop - 1) - window.time(window.stop - 2)) / 1000
-        return np.where(last < before, last, last - before) / apart
-
-    return measured(of, measure, least=2)
+@kernel
+def _last_two(
+    begin: int, end: int, offsets: Index, when: Times, what: Values, first: Times, last: Times,
+    values: Values, present: Mask, per_second: bool,
+) -> None:  # fmt: skip
+    for row in range(begin, end):
+        i = j = offsets[row]
+        stop = offsets[row + 1]
+        for step in range(len(first)):
+            i = moved(i, stop, when, first[step])
+            j = moved(max(i, j), stop, when, last[step] + 1)
+            present[row, step] = j > i + 1
+            found = 0.0
+            if j > i + 1:
+                before, after = what[j - 2], what[j - 1]
+                found = after - before
+                if per_second:
+                    apart = (when[j - 1] - when[j - 2]) / 1000
+                    found = (after if after < before else found) / apart
+            values[row, step] = found

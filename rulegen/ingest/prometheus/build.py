@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rulegen.core.history import Semantics
+from rulegen.core.semantics import Semantics
 from rulegen.errors import UpstreamError
 from rulegen.ingest.prometheus.connection import Connection
 from rulegen.ingest.prometheus.failures import Unreachable

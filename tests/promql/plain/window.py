@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rulegen.core.labels import Labels
+from rulegen.core.semantics import Semantics
 from rulegen.core.series import Values
 from rulegen.core.spans import Mask, Times
-
-# "open": as Prometheus 3, windows and lookback leave out their left edge. "closed": as Prometheus 2, they hold it.
-# The few other rules that changed between the two follow the same choice and are marked where they are applied.
-Semantics = Literal["open", "closed"]
 
 Index = NDArray[np.intp]
 

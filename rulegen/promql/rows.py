@@ -1,0 +1,43 @@
+"""Work on many rows, split over the processor's cores. Kernels are compiled without the interpreter's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+from typing import Any, TypeVar, cast
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CORES: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined] # made when numba is loaded
+WORTH_SPLITTING = 200_000  # cells: below, starting threads costs more than they save
+
+
+def kernel(function: F) -> F:
+    """Compiled at its first call and kept on disk. Dividing by zero gives Inf or NaN, as in Go."""
+    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def inlined(function: F) -> F:
+    """A part of kernels, compiled into them."""
+    return cast(F, numba.njit(inline="always", error_model="numpy")(function))
+
+
+def each(compiled: Callable[..., None], count: int, cells: int, *arguments: object) -> None:
+    """``compiled(begin, end, *arguments)`` over parts of ``range(count)``; ``cells`` is about the work in all."""
+    workers = min(CORES, count)
+    if workers < 2 or cells < WORTH_SPLITTING:
+        compiled(0, count, *arguments)
+        return
+    edges = [count * part // workers for part in range(workers + 1)]
+    futures = [_pool().submit(compiled, a, b, *arguments) for a, b in pairwise(edges)]
+    for future in futures:
+        future.result()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=CORES, thread_name_prefix="rulegen-rows")
