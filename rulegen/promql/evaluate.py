@@ -15,7 +15,7 @@ import promql_parser as ast
 from promql_parser import Expr
 
 from rulegen.core.semantics import Semantics
-from rulegen.core.series import Samples
+from rulegen.core.series import Samples, Series
 from rulegen.core.spans import Grid, Times
 from rulegen.errors import QueryError, UnsupportedError
 from rulegen.promql.aggregate import aggregate

@@ -8,6 +8,8 @@ from functools import cache
 import promql_parser as ast
 from promql_parser import Expr
 
+from rulegen.promql.place import place
+
 # promql-parser recurses on the native stack and would end the process somewhere above 3,000 levels; a level costs at
 # least one of these tokens. The evaluator recurses in Python, a few frames a level, and wants a lower limit.
 MAX_TOKENS = 2_000
@@ -17,7 +19,6 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|' + r"'(?:[^'\\]|\\.)*'|`[^`]*`|#[^\n]*
 _NESTING = re.compile(r"[-+*/%^<>=!(\[]|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
 _MATCHERS = re.compile(r"\{[^{}]*\}")
 _NEGATIVE_AT = re.compile(r"@\s*[-+]*-\s*\d")
-_WHERE = re.compile(r"unexpected character: '(.)'|unexpected character inside braces: '(.)'")
 
 
 class ExpressionError(ValueError):
@@ -41,7 +42,7 @@ def parse(text: str) -> Expr:
         expr = ast.parse(text)
     except (ValueError, OverflowError) as error:
         message = str(error).strip() or "invalid promql query"
-        raise ExpressionError(text, message, _place(text, message)) from None
+        raise ExpressionError(text, message, place(text, message, _complaint)) from None
     if depth(expr) > MAX_DEPTH:
         raise ExpressionError(text, f"nested more than {MAX_DEPTH} levels deep")
     return expr
@@ -71,11 +72,12 @@ def _register() -> None:
     ast.register_extra_functions([ast.Function("holt_winters", [matrix, scalar, scalar], vector)])
 
 
-def _place(text: str, message: str) -> int | None:
-    """Where in ``text`` the error is, when the parser's message names a character that occurs once."""
-    found = _WHERE.search(message)
-    char = found and (found[1] or found[2])
-    return text.index(char) if char and text.count(char) == 1 else None
+def _complaint(text: str) -> str | None:
+    try:
+        ast.parse(text)
+    except (ValueError, OverflowError) as error:
+        return str(error).strip()
+    return None
 
 
 def _caret(text: str, at: int) -> str:
