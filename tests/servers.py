@@ -51,14 +51,17 @@ def prometheus(
     *,
     tsdb: Path | None = None,
     rules: Sequence[Path] = (),
+    targets: Sequence[str] = (),
+    interval: str = "1m",
     flags: Sequence[str] = (),
     prefix: str = "",
     tls: ssl.SSLContext | None = None,
 ) -> Iterator[str]:
-    """A running Prometheus that scrapes nothing; gives its URL.
+    """A running Prometheus; gives its URL.
 
-    Works in ``home`` on a copy of the data directory ``tsdb`` (none: empty). ``rules`` are rule files. Where
-    ``flags`` name a web configuration with TLS, ``tls`` is what trusts its certificate.
+    Works in ``home`` on a copy of the data directory ``tsdb`` (none: empty). ``rules`` are rule files and ``targets``
+    the host:port of what it scrapes, both every ``interval``. Where ``flags`` name a web configuration with TLS,
+    ``tls`` is what trusts its certificate.
     """
     program = binary("prometheus")
     home.mkdir(parents=True, exist_ok=True)
@@ -67,7 +70,12 @@ def prometheus(
         copy_tsdb(tsdb, data)
     config = home / "prometheus.yml"
     files = "".join(f"  - '{path.resolve()}'\n" for path in rules)
-    config.write_text("global:\n  evaluation_interval: 1m\n" + (f"rule_files:\n{files}" if files else ""))
+    scraped = "".join(f"      - targets: ['{target}']\n" for target in targets)
+    config.write_text(
+        f"global:\n  evaluation_interval: {interval}\n  scrape_interval: {interval}\n  scrape_timeout: {interval}\n"
+        + (f"rule_files:\n{files}" if files else "")
+        + (f"scrape_configs:\n  - job_name: live\n    static_configs:\n{scraped}" if scraped else "")
+    )
     for attempt in (1, 2, 3):  # another program may take the port between our look and Prometheus' bind
         port = free_port()
         command = [
@@ -96,6 +104,40 @@ def prometheus(
         if "address already in use" not in log.read_text(errors="replace"):
             break
     pytest.fail(f"prometheus did not start:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+@contextmanager
+def alertmanager(home: Path, config: str) -> Iterator[str]:
+    """A running Alertmanager, alone in its cluster, with the text ``config``; gives its URL."""
+    program = binary("prometheus-alertmanager")
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / "alertmanager.yml"
+    file.write_text(config)
+    port = free_port()
+    log = home / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [
+                program,
+                f"--config.file={file}",
+                f"--storage.path={home / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--cluster.listen-address=",
+            ],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        if not _ready(process, port, "", None):
+            pytest.fail(f"alertmanager did not start:\n{log.read_text(errors='replace')[-2000:]}")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=20)
 
 
 def _ready(process: subprocess.Popen[bytes], port: int, prefix: str, tls: ssl.SSLContext | None) -> bool:

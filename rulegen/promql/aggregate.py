@@ -8,10 +8,13 @@ import promql_parser as ast
 from rulegen.core.labels import EMPTY, METRIC_NAME, Labels
 from rulegen.core.semantics import Semantics
 from rulegen.core.series import Values
+from rulegen.core.spans import Mask
 from rulegen.errors import QueryError, UnsupportedError
 from rulegen.promql import fold
+from rulegen.promql.block import Index
 from rulegen.promql.matrix import Matrix, Scalar
 from rulegen.promql.relabel import check_label_name
+from rulegen.promql.ties import kept
 
 
 def aggregate(
@@ -21,14 +24,19 @@ def aggregate(
     label name for count_values, else None. Raises QueryError as Prometheus would."""
     groups = _groups(vector, modifier)
     if op in fold.FOLDS:
-        return _folded(vector, groups, fold.FOLDS[op], None)
+        found = _folded(vector, groups, fold.FOLDS[op], None)
+        if op not in ("stddev", "stdvar") or semantics == "open":
+            return found
+        # To Prometheus 2 a lone value does not spread, be it NaN or infinite; to Prometheus 3 that is NaN.
+        lone = _folded(vector, groups, fold.FOLDS["count"], None).values == 1
+        return Matrix(found.labels, np.where(lone, 0.0, found.values), found.present)
     if op == "quantile" and isinstance(param, Scalar):
         return _folded(vector, groups, fold.quantiles, param.values)
     if op in ("topk", "bottomk") and isinstance(param, Scalar):
-        return _best(vector, groups, _whole(param.values), largest=op == "topk")
+        return _best(vector, groups, _whole(param.values), semantics, largest=op == "topk")
     if op == "count_values" and isinstance(param, str):
         check_label_name(param, utf8=semantics == "open")
-        return _count_values(vector, groups, param)
+        return _count_values(vector, groups, param, hidden=_drops(modifier, param))
     raise UnsupportedError(f"aggregation {op}")
 
 
@@ -59,7 +67,9 @@ def _whole(values: Values) -> Values:
     return np.trunc(values)
 
 
-def _best(vector: Matrix, groups: dict[Labels, list[int]], k: Values, *, largest: bool) -> Matrix:
+def _best(
+    vector: Matrix, groups: dict[Labels, list[int]], k: Values, semantics: Semantics, *, largest: bool
+) -> Matrix:
     """The ``k`` [steps] largest (smallest) values of each group at each step; NaN comes last either way."""
     present = np.zeros_like(vector.present)
     best_first: list[int] = []
@@ -69,18 +79,39 @@ def _best(vector: Matrix, groups: dict[Labels, list[int]], k: Values, *, largest
         order = np.lexsort((-values if largest else values, rank), axis=0)  # equal values: in order of rows
         places = np.argsort(order, axis=0)  # [rows, steps] where each row comes in the order
         present[rows] = here & (places < k)
+        for step in _tied(values, here, order, k):
+            there = [rows[at] for at in np.flatnonzero(here[:, step])]
+            stays = kept(vector.values[there, step].tolist(), int(k[step]), semantics, largest=largest)
+            present[rows, step] = False
+            present[[there[at] for at in stays], step] = True
         best_first += [rows[at] for at in order[:, -1]]
     best = Matrix(vector.labels, vector.values, present)
     # An instant query answers best first; over several steps there is no such order.
     return (best.take(best_first) if vector.steps == 1 else best).pruned()
 
 
-def _count_values(vector: Matrix, groups: dict[Labels, list[int]], label: str) -> Matrix:
+def _tied(values: Values, here: Mask, order: Index, k: Values) -> list[int]:
+    """The steps at which the last of the ``k`` [steps] best and the next one are equal; all else is [rows, steps]."""
+    steps = np.flatnonzero((k >= 1) & (k < here.sum(axis=0)))
+    last, following = (order[k[steps].astype(np.int64) + after, steps] for after in (-1, 0))
+    one, other = values[last, steps], values[following, steps]
+    tied: list[int] = steps[(one == other) | (np.isnan(one) & np.isnan(other))].tolist()
+    return tied
+
+
+def _drops(modifier: ast.AggModifier | None, label: str) -> bool:
+    """Whether ``without`` takes ``label`` away."""
+    return modifier is not None and modifier.type != ast.AggModifierType.By and label in modifier.labels
+
+
+def _count_values(vector: Matrix, groups: dict[Labels, list[int]], label: str, *, hidden: bool) -> Matrix:
+    """``hidden``: Prometheus writes the value into the label before it groups, so that ``without`` takes it again."""
     found: dict[Labels, Values] = {}
     for group, rows in groups.items():
         for row in rows:
             for step in np.flatnonzero(vector.present[row]):
-                labels = group.updated({label: go_float(float(vector.values[row, step]))})
+                value = "" if hidden else go_float(float(vector.values[row, step]))
+                labels = group.updated({label: value})
                 found.setdefault(labels, np.zeros(vector.steps))[step] += 1
     return Matrix.of(((labels, counts, counts > 0) for labels, counts in found.items()), vector.steps)
 

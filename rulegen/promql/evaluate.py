@@ -25,8 +25,9 @@ from rulegen.promql.calls import Arguments, Value, call, supported, unwrapped
 from rulegen.promql.instant import latest
 from rulegen.promql.matrix import MAX_CELLS, Matrix, Scalar, unnamed
 from rulegen.promql.memo import Memo
-from rulegen.promql.needs import Selector, bare, children, ms, pinned, select, selectors
+from rulegen.promql.needs import Selector, bare, ms, pinned, select, selectors
 from rulegen.promql.parse import parse
+from rulegen.promql.tree import children
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,17 +169,17 @@ class Evaluator:
             raise QueryError(f"{selector.text}: {len(block)} series at {steps} steps are too many samples")
         return block
 
-    def _latest(self, node: ast.VectorSelector, moment: Moment, *, tell_time: bool) -> Matrix:
-        at = moment.read_at(node)
+    def _latest(self, node: ast.VectorSelector, at: Times, *, tell_time: bool) -> Matrix:
         oldest = at - self.lookback_ms + (1 if self.semantics == "open" else 0)
         return latest(self._block(node, len(at), stale=True), at, oldest, tell_time=tell_time)
 
     def _instant(self, node: ast.VectorSelector, moment: Moment) -> Matrix:
-        return self._latest(node, moment, tell_time=False).merged()
+        return self._latest(node, moment.read_at(node), tell_time=False).merged()
 
     def _timestamp(self, node: ast.VectorSelector, moment: Moment) -> Matrix:
-        """``timestamp(selector)``: when (s) the samples are from."""
-        found = self._latest(node, moment, tell_time=True)
+        """``timestamp(selector)``: when (s) the samples are from. Where ``@`` pins it, the offset is forgotten."""
+        at = moment.read_at(node) + (0 if node.at is None else ms(node.offset))
+        found = self._latest(node, at, tell_time=True)
         return Matrix(unnamed(found.labels), found.values, found.present).merged()
 
     def _window(self, node: ast.MatrixSelector, moment: Moment) -> Range:

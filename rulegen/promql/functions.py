@@ -106,9 +106,12 @@ def clamp(vector: Matrix, least: Values | None, most: Values | None) -> Matrix:
         vector = Matrix(vector.labels, vector.values, vector.present & ~(most < least)).pruned()
 
     def limited(values: Values) -> Values:
-        # Go's math.Max and math.Min answer NaN whenever one of the two is.
-        values = values if most is None else np.minimum(most, values)
-        return values if least is None else np.maximum(least, values)
+        # Go's math.Min and math.Max: NaN where one of the two is, unless the other is the infinity that ends it all.
+        if most is not None:
+            values = np.where(np.isneginf(most) | np.isneginf(values), -np.inf, np.minimum(most, values))
+        if least is not None:
+            values = np.where(np.isposinf(least) | np.isposinf(values), np.inf, np.maximum(least, values))
+        return values
 
     return vector.map(limited)
 

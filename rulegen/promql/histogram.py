@@ -103,7 +103,11 @@ def _measured(
                         n += 1
             present[histogram, step] = n > 0
             found = np.nan
-            if n and np.isposinf(upper[n - 1]):
+            if kind == QUANTILE and low[step] < 0:  # whatever the buckets are
+                found = -np.inf
+            elif kind == QUANTILE and low[step] > 1:
+                found = np.inf
+            elif n and np.isposinf(upper[n - 1]):
                 if kind == QUANTILE:
                     found = _quantile(low[step], upper[:n], count[:n])
                 else:
@@ -116,8 +120,6 @@ def _quantile(share: float, bounds: Values, counts: Values) -> Any:
     last = len(bounds) - 1
     if last < 1 or np.isnan(share):
         return np.nan
-    if share < 0 or share > 1:
-        return -np.inf if share < 0 else np.inf
     for k in range(1, last + 1):  # cumulative counts never fall: what scraping or rounding has broken is evened out
         before, current = counts[k - 1], counts[k]
         if current < before or abs(current - before) <= SMALL_DELTA * (abs(current) + abs(before)):

@@ -8,7 +8,7 @@ from rulegen.core.series import Values
 from rulegen.core.spans import Mask, Times
 from rulegen.promql.block import Index, Range
 from rulegen.promql.matrix import Matrix, Scalar
-from rulegen.promql.over_time import measured, moved
+from rulegen.promql.over_time import longest, measured, moved
 from rulegen.promql.precise import HARDLY_ANY, LARGEST, divided, minus, neumaier, plus, times, two_product
 from rulegen.promql.rows import inlined, kernel
 
@@ -38,15 +38,15 @@ def _lines(
 
     Times count in ms from the series' first sample: they are whole, so that sums of them are exact.
     """
+    room = longest(begin, end, offsets) + 1
+    running = np.zeros((room, 8))  # x, y, xy, xx before each sample: a pair each
+    odd = np.zeros(room, dtype=np.int64)
+    weight = np.zeros((room, 2))  # of y and xy, without their signs
+    changed = np.zeros(room, dtype=np.int64)  # index of the last sample that differs from the one before it
     for row in range(begin, end):
         i = j = begins = offsets[row]
         stop = offsets[row + 1]
         zero = when[begins] if stop > begins else 0
-        size = stop - begins + 1
-        running = np.zeros((size, 8))  # x, y, xy, xx before each sample: a pair each
-        odd = np.zeros(size, dtype=np.int64)
-        weight = np.zeros((size, 2))  # of y and xy, without their signs
-        changed = np.zeros(size, dtype=np.int64)  # index of the last sample that differs from the one before it
         x, y, xy, xx = (0.0, 0.0), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)
         for k in range(begins, stop):
             at = k - begins + 1

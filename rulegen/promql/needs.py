@@ -16,6 +16,7 @@ from rulegen.core.series import Samples, Series
 from rulegen.errors import UnsupportedError
 from rulegen.promql.parse import parse
 from rulegen.promql.regex import compile_regex
+from rulegen.promql.tree import children
 
 Operator = Literal["=", "!=", "=~", "!~"]
 
@@ -160,16 +161,3 @@ def _collect(node: Expr, reach: _Reach, lookback_ms: int) -> Iterator[Selector]:
 
 def _read(node: ast.VectorSelector, reach: _Reach) -> Selector:
     return replace(bare(node), before_ms=max(0, -reach.oldest), after_ms=max(0, reach.newest), fixed=reach.fixed)
-
-
-def children(node: Expr) -> tuple[Expr, ...]:
-    """The expressions right below ``node`` in reading order; a matrix selector counts as one piece."""
-    if isinstance(node, ast.BinaryExpr):
-        return node.lhs, node.rhs
-    if isinstance(node, ast.AggregateExpr):
-        return (node.expr,) if node.param is None else (node.param, node.expr)
-    if isinstance(node, ast.Call):
-        return tuple(node.args)
-    if isinstance(node, ast.ParenExpr | ast.UnaryExpr | ast.SubqueryExpr):
-        return (node.expr,)
-    return ()

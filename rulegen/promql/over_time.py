@@ -57,6 +57,15 @@ def moved(at: int, stop: int, when: Times, edge: int) -> int:
     return at
 
 
+@inlined
+def longest(begin: int, end: int, offsets: Index) -> int:
+    """How many samples the longest of some rows has: room that is taken once serves all of them."""
+    most = 0
+    for row in range(begin, end):
+        most = max(most, offsets[row + 1] - offsets[row])
+    return most
+
+
 @kernel
 def _ends(
     begin: int, end: int, offsets: Index, when: Times, what: Values, first: Times, last: Times,
@@ -158,15 +167,13 @@ def _sums(
     values: Values, present: Mask, kind: int,
 ) -> None:  # fmt: skip
     square = kind >= VARIANCE
+    room = longest(begin, end, offsets) + 1
+    # Running sums before each sample, of what is finite and not too large; the others are counted.
+    odd, nonzero = np.zeros(room, dtype=np.int64), np.zeros(room, dtype=np.int64)
+    size, high, low, high2, low2 = np.zeros(room), np.zeros(room), np.zeros(room), np.zeros(room), np.zeros(room)
     for row in range(begin, end):
         i = j = begins = offsets[row]
         stop = offsets[row + 1]
-        # Running sums before each sample, of what is finite and not too large; the others are counted.
-        odd = np.zeros(stop - begins + 1, dtype=np.int64)
-        nonzero = np.zeros(stop - begins + 1, dtype=np.int64)
-        size = np.zeros(stop - begins + 1)
-        high, low = np.zeros(stop - begins + 1), np.zeros(stop - begins + 1)
-        high2, low2 = (np.zeros(stop - begins + 1), np.zeros(stop - begins + 1)) if square else (high, low)
         total, total2 = (0.0, 0.0), (0.0, 0.0)
         for k in range(begins, stop):
             value = what[k]
@@ -231,13 +238,67 @@ def stddev_over_time(of: Range) -> Matrix:
 @kernel
 def _extremes(
     begin: int, end: int, offsets: Index, when: Times, what: Values, first: Times, last: Times,
-    values: Values, present: Mask, sign: float, tell_time: bool,
+    values: Values, present: Mask, sign: float,
 ) -> None:  # fmt: skip
-    """The largest of ``sign`` × value: a queue holds the samples that no later one beats. NaN only where all are."""
+    """The largest of ``sign`` × value. A table holds the extremes of the 1, 2, 4, … samples from each on: two of its
+    entries cover any window. NaN only where all are."""
+    room = longest(begin, end, offsets)
+    table = np.empty((1, room))
+    numbers = np.zeros(room + 1, dtype=np.int64)  # samples before each that are not NaN
     for row in range(begin, end):
         i = j = begins = offsets[row]
         stop = offsets[row + 1]
-        queue = np.empty(stop - begins, dtype=np.int64)
+        size = stop - begins
+        filled = 1  # rows of the table
+        level, reach = 0, 1  # one of them, and how many samples its entries cover
+        for k in range(size):
+            value = sign * what[begins + k]
+            ordinary = value == value
+            table[0, k] = value if ordinary else -np.inf
+            numbers[k + 1] = numbers[k] + ordinary
+        for step in range(len(first)):
+            i = moved(i, stop, when, first[step])
+            j = moved(max(i, j), stop, when, last[step] + 1)
+            present[row, step] = j > i
+            a, b = i - begins, j - begins
+            if j == i:
+                values[row, step] = 0.0
+            elif numbers[b] == numbers[a]:
+                values[row, step] = np.nan
+            else:
+                while 2 * reach <= b - a:
+                    level, reach = level + 1, 2 * reach
+                while reach > b - a:
+                    level, reach = level - 1, reach // 2
+                if level >= len(table):
+                    more = np.empty((level + 1, room))
+                    more[: len(table)] = table
+                    table = more
+                while level >= filled:
+                    _double(table[filled - 1], table[filled], 1 << (filled - 1), size)
+                    filled += 1
+                left, right = table[level, a], table[level, b - reach]
+                values[row, step] = sign * (left if left > right else right)
+
+
+@inlined
+def _double(of: Values, into: Values, half: int, size: int) -> None:
+    """The extremes of twice as many samples, from those of ``half``."""
+    for k in range(size - 2 * half + 1):
+        left, right = of[k], of[k + half]
+        into[k] = left if left > right else right
+
+
+@kernel
+def _extreme_times(
+    begin: int, end: int, offsets: Index, when: Times, what: Values, first: Times, last: Times,
+    values: Values, present: Mask, sign: float,
+) -> None:  # fmt: skip
+    """When the last of the largest of ``sign`` × value was: a queue holds the samples that no later one beats."""
+    queue = np.empty(longest(begin, end, offsets), dtype=np.int64)
+    for row in range(begin, end):
+        i = j = offsets[row]
+        stop = offsets[row + 1]
         head = tail = 0
         for step in range(len(first)):
             i = moved(i, stop, when, first[step])
@@ -255,28 +316,25 @@ def _extremes(
             while tail > head and queue[head] < i:
                 head += 1
             present[row, step] = j > i
-            found = 0.0
-            if j > i:
-                best = queue[head] if tail > head else j - 1
-                found = when[best] / 1000 if tell_time else what[best]
-            values[row, step] = found
+            best = queue[head] if tail > head else j - 1
+            values[row, step] = when[best] / 1000 if j > i else 0.0
 
 
 def min_over_time(of: Range) -> Matrix:
-    return measured(of, _extremes, MINIMUM, False)
+    return measured(of, _extremes, MINIMUM)
 
 
 def max_over_time(of: Range) -> Matrix:
-    return measured(of, _extremes, MAXIMUM, False)
+    return measured(of, _extremes, MAXIMUM)
 
 
 def ts_of_min_over_time(of: Range) -> Matrix:
     """When (s) the last of the smallest values was."""
-    return measured(of, _extremes, MINIMUM, True)
+    return measured(of, _extreme_times, MINIMUM)
 
 
 def ts_of_max_over_time(of: Range) -> Matrix:
-    return measured(of, _extremes, MAXIMUM, True)
+    return measured(of, _extreme_times, MAXIMUM)
 
 
 @kernel
@@ -285,10 +343,10 @@ def _pairs(
     values: Values, present: Mask, kind: int,
 ) -> None:  # fmt: skip
     """How many neighbours in the window differ, or fall."""
+    before = np.zeros(longest(begin, end, offsets), dtype=np.int64)  # pairs that end at or before each sample
     for row in range(begin, end):
         i = j = begins = offsets[row]
         stop = offsets[row + 1]
-        before = np.zeros(stop - begins, dtype=np.int64)  # pairs that end at or before each sample
         for k in range(begins + 1, stop):
             old, new = what[k - 1], what[k]
             counts = new < old if kind == RESETS else old != new and not (np.isnan(old) and np.isnan(new))
@@ -345,10 +403,10 @@ def _ranks(
     values: Values, present: Mask, kind: int, share: Values,
 ) -> None:  # fmt: skip
     """A quantile of each window, whose values are kept in order while it moves."""
+    ordered = np.empty(longest(begin, end, offsets))
     for row in range(begin, end):
         i = j = offsets[row]
         stop = offsets[row + 1]
-        ordered = np.empty(stop - i)
         held = nans = 0
         for step in range(len(first)):
             while j < stop and when[j] <= last[step]:
@@ -418,6 +476,8 @@ def double_exponential_smoothing(of: Range, smoothing: Scalar, trend: Scalar) ->
     """Holt's method (``holt_winters`` before Prometheus 3)."""
     for name, factor in (("smoothing", smoothing), ("trend", trend)):
         outside = (factor.values <= 0) | (factor.values >= 1)
+        if outside.any():
+            outside &= last_over_time(of).present.any(axis=0)  # Prometheus looks once there is a sample
         if outside.any():
             raise QueryError(f"invalid {name} factor. Expected: 0 < factor < 1, got: {factor.values[outside][0]:f}")
     return measured(of, _smoothed, *map(np.ascontiguousarray, (smoothing.values, trend.values)), passes=10)

@@ -9,7 +9,7 @@ from rulegen.core.series import Values
 from rulegen.core.spans import Mask, Times
 from rulegen.promql.block import Index, Range
 from rulegen.promql.matrix import Matrix
-from rulegen.promql.over_time import measured, moved
+from rulegen.promql.over_time import longest, measured, moved
 from rulegen.promql.rows import inlined, kernel
 
 
@@ -42,10 +42,10 @@ def _moves(
     values: Values, present: Mask, length: int, counter: bool, divisor: float, zero_first: bool,
 ) -> None:  # fmt: skip
     """Prometheus, promql/functions.go: extrapolatedRate. Times in seconds."""
+    fell = np.empty(longest(begin, end, offsets), dtype=np.int64)  # samples before which the counter was reset
     for row in range(begin, end):
         i = j = offsets[row]
         stop = offsets[row + 1]
-        fell = np.empty(stop - i if counter else 0, dtype=np.int64)  # samples before which the counter was reset
         head = tail = 0
         for step in range(len(first)):
             i = moved(i, stop, when, first[step])
@@ -70,7 +70,9 @@ def _moves(
             to_end = (last[step] - when[j - 1]) / 1000
             # A counter cannot have been negative: never extrapolate to before it was zero. Prometheus looked at this
             # before the limit of half an interval up to 2.51, and after it since (prometheus/prometheus#13725).
-            to_zero = sampled * (what[i] / moves) if counter and moves > 0 and what[i] >= 0 else np.inf
+            # Where the first value is larger than the move, zero lies further away than any limit.
+            near = counter and moves > 0 and 0 <= what[i] < 1.2 * moves
+            to_zero = sampled * (what[i] / moves) if near else np.inf
             if zero_first:
                 to_start = _limited(min(to_zero, to_start), between)
             else:

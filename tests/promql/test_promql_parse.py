@@ -20,6 +20,17 @@ from rulegen.promql import ExpressionError, parse
         ("{}", "vector selector must contain at least one non-empty matcher"),
         ("a @ -5", "a time before 1970 after @ cannot be read"),
         ("a @ - 5", "a time before 1970 after @ cannot be read"),
+        ("a @ 1e18", "a time or a duration that is out of range"),
+        ("a @ 253402300800", "a time or a duration that is out of range"),
+        ("rate(a[293y])", "duration out of range: more than 292 years"),
+        ("a offset -293y", "duration out of range: more than 292 years"),
+        ("rate(a[1e30])", "duration out of range: more than 292 years"),
+        ("rate(a[5m:1e30])", "duration out of range: more than 292 years"),
+        ("a offset # words\n - 0xffffffffffff", "duration out of range: more than 292 years"),
+        ("a offset NaN", "duration out of range: more than 292 years"),
+        ("rate(a[0])", "duration must be greater than 0"),
+        ("rate(a[5m:1e-9])", "duration must be greater than 0"),
+        ("a > 1e400", "a number that is out of range"),
     ],
 )
 def test_errors_are_one_clear_message(text: str, message: str) -> None:
@@ -45,6 +56,11 @@ def test_brackets_in_strings_and_matchers_are_no_nesting() -> None:
     parse('a{x=~"' + "(a|b)" * 3000 + '"}')
     parse('label_replace(a, "x", "' + "(" * 5000 + '", "y", "")')
     parse("a # " + "(" * 5000)
+
+
+def test_large_numbers_where_they_mean_no_duration() -> None:
+    for text in ("job:99999999999999999999:rate > 1e300", 'a{b="[1e30]"} # offset 1e30', "topk(1e30, a)", "offset5"):
+        parse(text)
 
 
 HOSTILE = [
