@@ -15,7 +15,6 @@ from rulegen.core.routing import Routing
 from rulegen.core.rule import Rule, RuleRef, RuleSet
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Span
-from rulegen.promql import Evaluator
 from rulegen.replay.groups import Engine, replay_groups
 from rulegen.replay.notify import by_week, notify
 from rulegen.score.catches import alike, compared, judged, keyed
@@ -39,15 +38,14 @@ def backtest(
     other: RuleSet | None = None,
     routing: Routing | None = None,
     recorded: Iterable[Episode] | None = None,
-    engine: Engine | None = None,
+    engine: Engine,
 ) -> Backtest:
     """Replays the history's rules; with ``other`` also those, and says what changes from the first to the second.
 
     ``routing`` turns firings into notifications, ``recorded`` are alerts that Prometheus recorded, to set beside.
-    ``engine`` evaluates; without one rulegen's own does, over the history's samples. Raises InputError for settings
-    that can't be read.
+    ``engine`` evaluates: rulegen's own over the history's samples, or a server. Raises InputError for settings that
+    can't be read.
     """
-    engine = engine or Evaluator(history.samples, semantics=history.semantics)
     known = frozenset(history.samples.by_name)
     before = _replayed(history.rules, engine, history.span, known)
     after = None if other is None else _replayed(other, engine, history.span, known)

@@ -70,7 +70,7 @@ def read(sources: Sources, progress: Progress) -> Read:
     files = _files(sources)
     if not sources.prometheus:
         return _from_files(sources, files)
-    with _connection(sources) as conn:
+    with connection(sources) as conn:
         return _from_server(conn, sources, files, progress)
 
 
@@ -106,20 +106,21 @@ def _from_files(sources: Sources, files: _Files) -> Read:
 
 def _from_server(conn: Connection, sources: Sources, files: _Files, progress: Progress) -> Read:
     wanted = _wanted_of_server(sources)
-    semantics, doubts = _semantics(conn, sources)
+    semantics, doubts = semantics_of(conn, sources)
     rules, strange = (files.rules, ()) if sources.rules else _server_rules(conn)
     if not len(rules):
         raise InputError(f"{conn.url}: the server has no rules; name rule files with --rules")
-    samples, missing = _samples(conn, _selectors((*rules, *files.compared)), wanted, progress)
-    episodes, odd = fetch_alerts(conn, wanted, sources.interval, _stage(progress, "reading alerts"))
-    span = _narrowed(wanted, samples, episodes)
+    local, wants = sources.engine == "local", _selectors((*rules, *files.compared))
+    samples, missing = _samples(conn, wants, wanted, progress) if local else (Samples(), ())
+    episodes, odd = fetch_alerts(conn, wanted, sources.interval, stage(progress, "reading alerts"))
+    span = _narrowed(wanted, samples, episodes) if local else wanted
     if span is None:
         raise InputError(f"{conn.url}: no data from {_shown(wanted)}: neither the rules' metrics nor ALERTS")
     history = _history(span, rules, samples, episodes, semantics)
     remarks = [*missing, *odd]
     if sources.impact:
         grid = Grid(span.start, span.end, sources.interval)
-        series, wrong = query_range(conn, sources.impact, grid, _stage(progress, "reading the impact"))
+        series, wrong = query_range(conn, sources.impact, grid, stage(progress, "reading the impact"))
         remarks += wrong
         history = replace(history, record=_kept(series, sources, span))
     history = _with_incidents(sources, files, history)
@@ -156,7 +157,7 @@ def _samples(
     for number, before in enumerate(distances):
         texts = [text for text, distance in reach.items() if distance == before]
         span = Span(max(0, wanted.start - before), wanted.end)
-        tell = _stage(progress, "reading samples", number, len(distances))
+        tell = stage(progress, "reading samples", number, len(distances))
         samples, wrong = fetch_samples(conn, texts, span, tell)
         problems += wrong
         for one in samples:
@@ -169,7 +170,7 @@ def _is_unmatched(problem: Problem, conn: Connection) -> bool:
     return problem.path == conn.url and " matched nothing from " in problem.message
 
 
-def _semantics(conn: Connection, sources: Sources) -> tuple[Semantics, tuple[str, ...]]:
+def semantics_of(conn: Connection, sources: Sources) -> tuple[Semantics, tuple[str, ...]]:
     told = read_semantics(conn)
     if sources.semantics:
         return "closed" if sources.semantics == "closed" else "open", ()
@@ -181,7 +182,7 @@ def _semantics(conn: Connection, sources: Sources) -> tuple[Semantics, tuple[str
     return told, ()
 
 
-def _stage(progress: Progress, name: str, part: int = 0, parts: int = 1) -> Callable[[int, int, str], None]:
+def stage(progress: Progress, name: str, part: int = 0, parts: int = 1) -> Callable[[int, int, str], None]:
     """Tells ``progress`` of the ``part``-th of ``parts`` equal parts of a stage, whatever selector is being read."""
 
     def tell(done: int, total: int, _: str) -> None:
@@ -283,7 +284,7 @@ def _narrowed(wanted: Span, samples: Samples, episodes: tuple[Episode, ...]) -> 
     return Span(inner[0].start, inner[-1].end)
 
 
-def _connection(sources: Sources) -> Connection:
+def connection(sources: Sources) -> Connection:
     return connect(
         sources.prometheus,
         token=_token(sources.token_file) if sources.token_file else None,

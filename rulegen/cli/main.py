@@ -11,6 +11,7 @@ import typer
 
 from rulegen import __version__
 from rulegen.cli.demo import demo
+from rulegen.cli.query import query
 from rulegen.cli.replay import replay
 from rulegen.cli.suggest import suggest
 from rulegen.cli.test import test
@@ -48,6 +49,7 @@ def _options(
 app.command()(suggest)
 app.command()(replay)
 app.command()(demo)
+app.command()(query)
 app.command()(test)
 
 

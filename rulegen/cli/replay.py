@@ -7,57 +7,51 @@ from typing import Annotated
 
 import typer
 
-from rulegen.cli.suggest import JUDGE, PAGES, READ, SERVER, Files, Texts, _opt
+from rulegen.cli import options
+from rulegen.cli.options import PAGES, SERVER, Files, opt
 
 COMPARE = "What to set beside it"
 
 
 def replay(
-    prometheus: Annotated[str, _opt("--prometheus", "URL of a Prometheus-compatible API.", READ, "URL")] = "",
-    metrics: Annotated[
-        Path | None, _opt("--metrics", "OpenMetrics text with times; may be gzip.", READ, "FILE")
-    ] = None,
-    rules: Annotated[Files | None, _opt("--rules", "Rule file or directory; may be repeated.", READ, "PATH")] = None,
-    incidents: Annotated[
-        Path | None, _opt("--incidents", "CSV or YAML: id, start, end, labels.", READ, "FILE")
-    ] = None,
-    impact: Annotated[str, _opt("--impact", "PromQL that holds while something is wrong.", READ, "EXPR")] = "",
-    judged: Annotated[
-        Texts | None, _opt("--judged", "Time for which incidents were recorded.", READ, "START..END")
-    ] = None,
-    since: Annotated[str, _opt("--since", "How far back, before --end.", READ, "DURATION")] = "",
-    start: Annotated[str, _opt("--start", "First time: Unix seconds or RFC 3339.", READ, "TIME")] = "",
-    end: Annotated[str, _opt("--end", "Last time (now, or the end of the file).", READ, "TIME")] = "",
-    interval: Annotated[str, _opt("--interval", "Evaluation interval where none is given.", READ, "DURATION")] = "1m",
-    range_semantics: Annotated[
-        str, _opt("--range-semantics", "Left end of windows: Prometheus 3 open, 2 closed.", READ, "open|closed")
-    ] = "",
-    strict: Annotated[bool, _opt("--strict", "Bad items of the input are fatal.", READ)] = False,
-    token: Annotated[Path | None, _opt("--token-file", "File with a bearer token.", SERVER, "FILE")] = None,
-    user: Annotated[str, _opt("--user", "Basic auth; password in RULEGEN_PROMETHEUS_PASSWORD.", SERVER, "NAME")] = "",
-    ca: Annotated[str, _opt("--ca", "PEM file with the authorities to trust.", SERVER, "FILE")] = "",
-    timeout: Annotated[str, _opt("--timeout", "Longest wait for one answer.", SERVER, "DURATION")] = "30s",
-    compare: Annotated[Files | None, _opt("--compare", "Other rules; may be repeated.", COMPARE, "PATH")] = None,
+    prometheus: options.Prometheus = "",
+    metrics: options.Metrics = None,
+    rules: options.Rules = None,
+    incidents: options.Incidents = None,
+    impact: options.Impact = "",
+    judged: options.Judged = None,
+    since: options.Since = "",
+    start: options.Start = "",
+    end: options.End = "",
+    interval: options.Interval = "1m",
+    range_semantics: options.RangeSemantics = "",
+    strict: options.Strict = False,
+    engine: Annotated[
+        str, opt("--engine", "Who evaluates: rulegen, or the server.", SERVER, "local|prometheus")
+    ] = "local",
+    token: options.Token = None,
+    user: options.User = "",
+    ca: options.Ca = "",
+    timeout: options.Timeout = "30s",
+    compare: Annotated[Files | None, opt("--compare", "Other rules; may be repeated.", COMPARE, "PATH")] = None,
     alertmanager: Annotated[
-        Path | None, _opt("--alertmanager", "alertmanager.yml: count notifications.", COMPARE, "FILE")
+        Path | None, opt("--alertmanager", "alertmanager.yml: count notifications.", COMPARE, "FILE")
     ] = None,
     check_against: Annotated[
-        str, _opt("--check-against", "Recorded alerts to set beside the replay.", COMPARE, "ALERTS")
+        str, opt("--check-against", "Recorded alerts to set beside the replay.", COMPARE, "ALERTS")
     ] = "",
     least_alike: Annotated[
-        float, _opt("--least-alike", "Share alike below which the exit code is 1.", COMPARE, "SHARE")
+        float, opt("--least-alike", "Share alike below which the exit code is 1.", COMPARE, "SHARE")
     ] = 1.0,
-    lead: Annotated[str, _opt("--lead", "A firing may precede its incident by this.", JUDGE, "DURATION")] = "15m",
-    carry: Annotated[str, _opt("--carry", "Or by this, when it still holds.", JUDGE, "DURATION")] = "1h",
-    grace: Annotated[str, _opt("--grace", "Around an incident nothing is noise.", JUDGE, "DURATION")] = "1m",
-    allowed_delay: Annotated[
-        str, _opt("--allowed-delay", "A catch may come later by this.", JUDGE, "DURATION")
-    ] = "2m",
-    burst_gap: Annotated[str, _opt("--burst-gap", "Closer firings are one burst.", JUDGE, "DURATION")] = "10m",
-    page: Annotated[str, _opt("--page", "Which alerts page.", JUDGE, "MATCHERS")] = PAGES,
+    lead: options.Lead = "15m",
+    carry: options.Carry = "1h",
+    grace: options.Grace = "1m",
+    allowed_delay: options.AllowedDelay = "2m",
+    burst_gap: options.BurstGap = "10m",
+    page: options.Page = PAGES,
     form: Annotated[str, typer.Option("--format", help="How to print it.", metavar="table|json")] = "table",
     firings: Annotated[int, typer.Option("--firings", help="Firings of each rule to show in the table.")] = 5,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Replay rules over a history. Exit code 1: something caught is lost or late, not alike, or not replayed."""
     from rulegen.cli.replaying import Beside, perform
@@ -78,6 +72,7 @@ def replay(
         start=moment("--start", start) if start else None,
         end=moment("--end", end) if end else None,
         semantics=range_semantics,
+        engine=engine,
         interval=milliseconds("--interval", interval, least=SECOND),
         token_file=token,
         user=user,

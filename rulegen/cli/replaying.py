@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from rulegen.backtest import backtest
-from rulegen.cli.history import Read, read
+from rulegen.cli.history import Read, connection, read
 from rulegen.cli.perform import tell
 from rulegen.cli.progress import watching
 from rulegen.cli.sources import Sources, check
@@ -18,7 +20,9 @@ from rulegen.core.settings import Settings
 from rulegen.emit.backtest import as_json, show, total
 from rulegen.errors import InputError
 from rulegen.ingest.alertmanager import read_alertmanager
-from rulegen.ingest.prometheus import recorded_alerts
+from rulegen.ingest.prometheus import ServerEngine, recorded_alerts
+from rulegen.promql import Evaluator
+from rulegen.replay.groups import Engine
 from rulegen.replay.observed import ALERTS
 
 FINE, FINDING = 0, 1
@@ -49,13 +53,16 @@ def perform(
         found = read(sources, progress)
         tell(found, strict)
         progress("replaying rules", 0, 1)
-        result = backtest(
-            found.history,
-            settings,
-            other=found.compared if sources.compare else None,
-            routing=routing,
-            recorded=_recorded(found, sources) if beside.check_against else None,
-        )
+        recorded = _recorded(found, sources) if beside.check_against else None
+        with _engine(sources, found) as engine:
+            result = backtest(
+                found.history,
+                settings,
+                other=found.compared if sources.compare else None,
+                routing=routing,
+                recorded=recorded,
+                engine=engine,
+            )
     if form == "json":
         print(as_json(result), end="")
     else:
@@ -63,6 +70,17 @@ def perform(
         for doubt in found.doubts:
             print(f"doubt: {doubt}")
     return FINDING if _findings(result, beside) else FINE
+
+
+@contextmanager
+def _engine(sources: Sources, found: Read) -> Iterator[Engine]:
+    """Rulegen's own over the samples that were read, or the server's."""
+    history = found.history
+    if sources.engine == "local":
+        yield Evaluator(history.samples, semantics=history.semantics)
+        return
+    with connection(sources) as conn:
+        yield ServerEngine(conn)
 
 
 def _recorded(found: Read, sources: Sources) -> tuple[Episode, ...]:

@@ -33,6 +33,7 @@ class Sources:
     end: int | None = None
     semantics: str = ""
     interval: int = MINUTE
+    engine: str = "local"  # or "prometheus": the server evaluates
     token_file: Path | None = None
     user: str = ""
     ca: str = ""
@@ -85,6 +86,10 @@ def _contradictions(sources: Sources) -> Iterator[str]:
         yield "--since and --start both say where to begin: give one"
     if sources.start is not None and sources.end is not None and sources.end <= sources.start:
         yield "--end must come after --start"
+    if sources.engine not in ("local", "prometheus"):
+        yield f"--engine: {sources.engine!r} is neither local nor prometheus"
+    if sources.engine == "prometheus" and not server:
+        yield "--engine prometheus needs --prometheus URL"
     if not server and (sources.token_file or sources.user or sources.ca):
         yield "--token-file, --user and --ca are for a server: give --prometheus URL"
     if sources.token_file and sources.user:

@@ -10,6 +10,7 @@ from functools import cache
 import promql_parser as ast
 from promql_parser import Expr
 
+from rulegen.promql.place import place
 from rulegen.promql.tree import nodes
 
 # promql-parser recurses on the native stack and would end the process somewhere above 3,000 levels; a level costs at
@@ -28,7 +29,6 @@ _SECONDS = re.compile(rf'(?:\[(?:[^\]:]*:)?|\boffset\b)(?:\s|""|[-+])*({_NUMBER}
 _LONGEST = timedelta(milliseconds=2**63 // 1_000_000)  # Go's durations: 292 years
 _SECONDS_LIMIT = _LONGEST.total_seconds()
 _TOO_LONG = "duration out of range: more than 292 years"
-_WHERE = re.compile(r"unexpected character: '(.)'|unexpected character inside braces: '(.)'")
 
 
 class ExpressionError(ValueError):
@@ -56,7 +56,7 @@ def parse(text: str) -> Expr:
         expr = ast.parse(text)
     except (ValueError, OverflowError) as error:
         message = str(error).strip() or "invalid promql query"
-        raise ExpressionError(text, message, _place(text, message)) from None
+        raise ExpressionError(text, message, place(text, message, _complaint)) from None
     for node, level in nodes(expr):
         if level > MAX_DEPTH:
             raise ExpressionError(text, f"nested more than {MAX_DEPTH} levels deep")
@@ -91,11 +91,12 @@ def _register() -> None:
     ast.register_extra_functions([ast.Function("holt_winters", [matrix, scalar, scalar], vector)])
 
 
-def _place(text: str, message: str) -> int | None:
-    """Where in ``text`` the error is, when the parser's message names a character that occurs once."""
-    found = _WHERE.search(message)
-    char = found and (found[1] or found[2])
-    return text.index(char) if char and text.count(char) == 1 else None
+def _complaint(text: str) -> str | None:
+    try:
+        ast.parse(text)
+    except (ValueError, OverflowError) as error:
+        return str(error).strip()
+    return None
 
 
 def _caret(text: str, at: int) -> str:

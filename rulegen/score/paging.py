@@ -38,5 +38,7 @@ def _read(matchers: str, option: str) -> tuple[Matcher, ...]:
         if not isinstance(parse(text), pp.VectorSelector):
             raise InputError(f'{option} {matchers}: more than matchers; write them as severity="page",team!="dev"')
         return selectors(text)[0].matchers[1:]  # without the made-up metric name
-    except (ExpressionError, UnsupportedError) as error:
+    except ExpressionError as error:  # without the caret: it stands in a text that the user did not write
+        raise InputError(f"{option} {matchers}: {error.message}") from None
+    except UnsupportedError as error:
         raise InputError(f"{option} {matchers}: {error}") from None

@@ -8,12 +8,14 @@ from rulegen.ingest.prometheus.build import read_semantics
 from rulegen.ingest.prometheus.connection import Connection, connect
 from rulegen.ingest.prometheus.episodes import fetch_alerts, recorded_alerts
 from rulegen.ingest.prometheus.pages import Progress
+from rulegen.ingest.prometheus.pushdown import ServerEngine
 from rulegen.ingest.prometheus.rules import fetch_rules
 from rulegen.ingest.prometheus.samples import fetch_samples, query_range
 
 __all__ = [
     "Connection",
     "Progress",
+    "ServerEngine",
     "connect",
     "fetch_alerts",
     "fetch_rules",
