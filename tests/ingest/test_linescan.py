@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rulegen.core.labels import Labels
@@ -47,6 +47,7 @@ def outcome(path: Path) -> object:
     return series, problems
 
 
+@settings(deadline=None)  # the first call may compile
 @given(LINES)
 def test_reads_as_the_careful_reader(lines: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
