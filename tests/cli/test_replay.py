@@ -1,0 +1,157 @@
+"""`rulegen replay` on the demo history and on a small one, beside what `suggest` says and recorded alerts."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Run
+
+DEMO = Path(__file__).resolve().parents[2] / "datasets" / "demo"
+GIVEN = ("--metrics", DEMO / "metrics.om.gz", "--incidents", DEMO / "incidents.csv")
+RULES = ("--rules", DEMO / "rules.yml")
+
+
+@pytest.fixture(scope="module")
+def better(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """What `suggest` made of the demo: its rule file, and what it says of it."""
+    import subprocess
+    import sys
+
+    out = tmp_path_factory.mktemp("better") / "out"
+    command = [sys.executable, "-m", "rulegen.cli.main", "suggest", "-q", *GIVEN, *RULES, "--out", out]
+    subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL, timeout=250)
+    (rules,) = (out / "rules").rglob("*.yml")
+    return rules, json.loads((out / "suggestions.json").read_text())
+
+
+def test_as_suggest_counts_it(rulegen: Run, better: tuple[Path, dict[str, Any]]) -> None:
+    rules, said = better
+    done = rulegen("replay", "-q", *GIVEN, *RULES, "--compare", rules, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["mode"] == "incidents" and found["targets"] == 24
+    assert set().union(*(rule["caught"] for rule in found["rules"])) == _ids()
+    assert found["change"]["pages"] == said["together"]["pages"]
+    assert found["change"]["minutes"] == pytest.approx(said["together"]["minutes"])
+    assert (found["change"]["lost"], found["change"]["later"]) == ([], [])
+    for rule in found["rules"]:
+        assert len(rule["delays"]) == len(rule["resets"]) == len(rule["caught"])
+        assert set(rule["alone"]) <= set(rule["first"]) <= set(rule["caught"])
+        caught = [one for one in rule["firings"] if one["verdict"] == "caught"]
+        assert bool(caught) == bool(rule["caught"])
+        assert all(one["pending"] <= one["start"] <= one["end"] for one in rule["firings"])
+    # Of each caught incident some rule was the first, and at most one caught it alone.
+    alone = [one for rule in found["rules"] for one in rule["alone"]]
+    assert len(alone) == len(set(alone))
+    assert set().union(*(rule["first"] for rule in found["rules"])) == _ids()
+
+
+def _ids() -> set[str]:
+    return {line.split(",")[0] for line in (DEMO / "incidents.csv").read_text().splitlines()[1:]}
+
+
+def test_a_rule_that_is_gone_loses_what_it_caught_alone(rulegen: Run, tmp_path: Path) -> None:
+    text = (DEMO / "rules.yml").read_text()
+    without = tmp_path / "without.yml"
+    without.write_text(
+        re.sub(
+            r"(- alert: WorkersSaturated\n.*?expr:).*?\n(        (?:for|labels):)",
+            r"\1 vector(1) > 2\n\2",
+            text,
+            flags=re.S,
+        )
+    )
+    assert without.read_text() != text
+    done = rulegen("replay", "-q", *GIVEN, *RULES, "--compare", without, "--format", "json")
+    found = json.loads(done.stdout)
+    (gone,) = (rule for rule in found["rules"] if rule["rule"] == "WorkersSaturated")
+    assert gone["alone"] and found["change"]["lost"] == gone["alone"]
+    assert done.returncode == 1
+
+
+def test_notifications_are_counted_by_receiver(rulegen: Run) -> None:
+    done = rulegen("replay", "-q", *GIVEN, *RULES, "--alertmanager", DEMO / "alertmanager.yml", "--format", "json")
+    counts = json.loads(done.stdout)["notifications"]
+    assert all(len(weeks) == 3 for weeks in counts.values())
+    firings = sum(len(rule["firings"]) for rule in json.loads(done.stdout)["rules"])
+    assert sum(counts["pager"]) > 0
+    assert firings
+
+
+def test_without_incidents_bursts_are_kept(rulegen: Run) -> None:
+    done = rulegen("replay", "-q", "--metrics", DEMO / "metrics.om.gz", *RULES, "--compare", DEMO / "rules.yml")
+    assert done.returncode == 0, done.stderr
+    assert "870 bursts" in done.stdout
+    assert "nothing that was caught is lost or caught too late" in done.stdout
+
+
+RULE = """\
+groups:
+  - name: g
+    interval: 1m
+    rules:
+      - {alert: High, expr: m > 5, for: 2m, labels: {severity: page}}
+"""
+
+
+def history(path: Path, recorded: list[tuple[int, int]]) -> Path:
+    """An hour in which m is above 5 from minute 10 to 19 and 40 to 44, and ALERTS as ``recorded`` (minutes)."""
+    lines = [f"m {9 if 10 <= k < 20 or 40 <= k < 45 else 1} {60 * k}" for k in range(60)]
+    for first, last in recorded:
+        labels = '{alertname="High",alertstate="firing",severity="page"}'
+        lines += [f"ALERTS{labels} 1 {60 * k + 7}" for k in range(first, last + 1)]
+    path.write_text("\n".join([*lines, "# EOF\n"]))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("recorded", "figures", "code"),
+    [
+        ([(12, 19), (42, 44)], (2, 0, 0), 0),  # as Prometheus would have it, seven seconds later
+        ([(12, 19)], (1, 0, 1), 1),
+        ([(12, 19), (42, 44), (52, 54)], (2, 1, 0), 1),
+        ([(15, 19), (42, 44)], (1, 1, 1), 1),  # began three minutes too late
+    ],
+)
+def test_beside_recorded_alerts(
+    rulegen: Run, tmp_path: Path, recorded: list[tuple[int, int]], figures: tuple[int, int, int], code: int
+) -> None:
+    rules = tmp_path / "rules.yml"
+    rules.write_text(RULE)
+    metrics = history(tmp_path / "m.om", recorded)
+    given = ("--metrics", metrics, "--rules", rules, "--check-against", "ALERTS", "--format", "json")
+    done = rulegen("replay", "-q", *given)
+    assert done.returncode == code, done.stderr
+    (rule,) = json.loads(done.stdout)["alike"]["rules"]
+    assert (rule["both"], rule["recorded"], rule["replayed"]) == figures
+    assert rulegen("replay", "-q", *given, "--least-alike", "0").returncode == 0
+
+
+def test_a_rule_that_could_not_be_replayed_is_a_finding(rulegen: Run, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yml"
+    rules.write_text(RULE.replace("m > 5", "info(m) > 5"))
+    done = rulegen("replay", "-q", "--metrics", history(tmp_path / "m.om", []), "--rules", rules)
+    assert done.returncode == 1
+    assert "not replayed: unsupported" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--format", "xml"), "--format: 'xml' is neither table nor json"),
+        (("--check-against", "UP"), "--check-against: 'UP': recorded alerts are the series ALERTS"),
+        (("--check-against", "ALERTS"), "--check-against: no series ALERTS with alertstate firing in the history"),
+        (("--least-alike", "2"), "--least-alike: 2 is no share; give 0 to 1"),
+        (("--compare", "none.yml"), "none.yml: no such file"),
+        (("--alertmanager", "none.yml"), "none.yml: no such file"),
+    ],
+)
+def test_bad_options(rulegen: Run, tmp_path: Path, options: tuple[str, ...], message: str) -> None:
+    rules = tmp_path / "rules.yml"
+    rules.write_text(RULE)
+    done = rulegen("replay", "-q", "--metrics", history(tmp_path / "m.om", []), "--rules", rules, *options)
+    assert (done.returncode, done.stderr) == (2, f"rulegen: {message}\n")
