@@ -1,24 +1,24 @@
 """OpenMetrics text, plain or gzip → :class:`~rulegen.core.series.Samples`.
 
-https://prometheus.io/docs/specs/om/open_metrics_spec/. Read by an own line reader: the one in prometheus_client takes
-fifteen times as long and refuses the whole file for one bad line.
+https://prometheus.io/docs/specs/om/open_metrics_spec/. Read by an own line reader: the one in prometheus_client is
+far slower and refuses the whole file for one bad line. Plain lines of known series are read compiled, see
+:mod:`rulegen.ingest.linescan`; every other line, and the first of each series, goes through the careful reader here.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from array import array
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from rulegen.core.labels import METRIC_NAME, Labels
 from rulegen.core.series import Samples, Series
 from rulegen.errors import InputError, Problem
+from rulegen.ingest.linescan import AT, COUNT, HARD, LATE, LINE, PREVIOUS, STATE, Floats, Integers, hashed, scan
 from rulegen.ingest.names import is_metric_name
 from rulegen.ingest.problems import problem
-from rulegen.ingest.text import FilePath, read_lines
+from rulegen.ingest.text import FilePath, decode, read_whole_lines
 from rulegen.ingest.times import LAST_SECOND
 
 MAX_PROBLEMS = 20
@@ -34,14 +34,7 @@ _UNESCAPED = {"n": "\n", "\\": "\\", '"': '"'}
 _FOREIGN = "this looks like Prometheus' text format; write OpenMetrics (times in seconds, # EOF at the end)"
 
 
-@dataclass(slots=True)
-class _Column:
-    """The samples of one series in the order of the file. ``late``: position → line of what came out of order."""
-
-    times: array[int] = field(default_factory=lambda: array("q"))
-    values: array[float] = field(default_factory=lambda: array("d"))
-    last: int = -(1 << 62)
-    late: dict[int, int] = field(default_factory=dict)
+_NEVER = -(1 << 62)  # before every time
 
 
 def read_metrics(path: FilePath) -> tuple[Samples, tuple[Problem, ...]]:
@@ -52,22 +45,105 @@ def read_metrics(path: FilePath) -> tuple[Samples, tuple[Problem, ...]]:
     has no ``# EOF`` (it is cut off, or another format), or holds no sample that can be used.
     """
     reader = _Reader(os.fspath(path))
-    for number, line in enumerate(read_lines(path), start=1):
-        reader.read(number, line)
+    for block in read_whole_lines(path):
+        reader.read(block)
     return reader.finish()
+
+
+class _Heads:
+    """The texts before the value that are known, with the series of each, as the compiled scan looks them up."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.used = 0  # bytes of the arena
+        self.arena = np.empty(1 << 16, dtype=np.uint8)
+        self.begins = np.empty(1 << 8, dtype=np.int64)  # [heads]
+        self.lengths = np.empty(1 << 8, dtype=np.int64)  # [heads]
+        self.columns = np.empty(1 << 8, dtype=np.int64)  # [heads]
+        self.table = np.full(1 << 10, -1, dtype=np.int64)  # head or -1, at most a quarter full
+        self.last = np.full(1 << 8, _NEVER, dtype=np.int64)  # [series] latest time, ms
+
+    def add(self, head: bytes, column: int) -> None:
+        """Everything grows by doubling, so that many series cost linear time."""
+        while self.used + len(head) > len(self.arena):
+            self.arena = np.concatenate([self.arena, np.empty_like(self.arena)])
+        if self.count == len(self.begins):
+            self.begins, self.lengths, self.columns = (
+                np.concatenate([one, np.empty_like(one)]) for one in (self.begins, self.lengths, self.columns)
+            )
+            self.table = np.full(2 * len(self.table), -1, dtype=np.int64)
+            for known in range(self.count):
+                self._place(known)
+        self.arena[self.used : self.used + len(head)] = np.frombuffer(head, dtype=np.uint8)
+        self.begins[self.count], self.lengths[self.count] = self.used, len(head)
+        self.columns[self.count] = column
+        self.used += len(head)
+        self._place(self.count)
+        self.count += 1
+
+    def _place(self, head: int) -> None:
+        begin = int(self.begins[head])
+        slot = int(hashed(self.arena, begin, begin + int(self.lengths[head]))) & (len(self.table) - 1)
+        while self.table[slot] >= 0:
+            slot = (slot + 1) & (len(self.table) - 1)
+        self.table[slot] = head
+
+    def series(self, count: int) -> None:
+        """Makes room for the latest times of ``count`` series."""
+        if count > len(self.last):
+            self.last = np.concatenate([self.last, np.full_like(self.last, _NEVER)])
 
 
 class _Reader:
     def __init__(self, path: str) -> None:
         self.path = path
-        self.columns: dict[Labels, _Column] = {}
-        self.known: dict[str, _Column] = {}  # by the text before the value: labels are parsed once a series
+        self.columns: dict[Labels, int] = {}
+        self.known: dict[str, int] = {}  # by the text before the value: labels are parsed once a series
+        self.heads = _Heads()
+        self.state = np.zeros(STATE, dtype=np.int64)
+        self.state[PREVIOUS] = -1
+        self.ids: Integers  # [lines of this block] series
+        self.times: Integers  # [lines of this block] ms
+        self.values: Floats  # [lines of this block]
+        self.late_here: Integers  # [lines of this block, 2] sample, line
+        self.parts: list[tuple[Integers, Integers, Floats]] = []
+        self.total = 0  # samples in ``parts``
+        self.late: dict[int, int] = {}  # sample → line of what came out of order
         self.problems: list[Problem] = []
         self.found = 0  # problems, those beyond the cap included
         self.eof = False
         self.foreign = False  # no time, or one that can't be in seconds: another format
 
-    def read(self, number: int, line: str) -> None:
+    def read(self, block: bytes) -> None:
+        """Whole lines; only the last block may lack its line end."""
+        block = block if block.endswith(b"\n") else block + b"\n"
+        data, lines = np.frombuffer(block, dtype=np.uint8), block.count(b"\n")
+        self.ids, self.times = np.empty(lines, dtype=np.int64), np.empty(lines, dtype=np.int64)
+        self.values = np.empty(lines, dtype=np.float64)
+        self.late_here, hard = np.empty((lines, 2), dtype=np.int64), np.empty((lines, 3), dtype=np.int64)
+        state, heads = self.state, self.heads
+        state[AT] = state[COUNT] = state[HARD] = state[LATE] = 0
+        while True:
+            if not self.eof:
+                tables = (heads.arena, heads.begins, heads.lengths, heads.columns, heads.table, heads.last)
+                out = (self.ids, self.times, self.values, hard, self.late_here)
+                scan(data, state, *tables, float(LAST_SECOND), *out)
+            at = int(state[AT])
+            if at == len(block):
+                break
+            end = block.index(b"\n", at)
+            state[LINE] += 1
+            number = int(state[LINE])
+            self._read_line(number, decode(self.path, block[at:end], number))
+            state[AT] = end + 1
+        for sample, begin, end in hard[: state[HARD]].tolist():
+            self.values[sample] = float(block[begin:end])
+        count = int(state[COUNT])
+        self.late.update((self.total + sample, line) for sample, line in self.late_here[: state[LATE]].tolist())
+        self.parts.append((self.ids[:count], self.times[:count], self.values[:count]))
+        self.total += count
+
+    def _read_line(self, number: int, line: str) -> None:
         try:
             head, value, time = line.rsplit(" ", 2)
             column = self.known[head]
@@ -100,11 +176,15 @@ class _Reader:
             self.foreign = True
             self._bad(number, f"no timestamp, and a history needs times: {_shown(line)}")
             return
-        column = self.columns.setdefault(labels, _Column())
-        self.known[line[: match.start(3)].rstrip()] = column
+        column = self.columns.setdefault(labels, len(self.columns))
+        self.heads.series(len(self.columns))
+        head = line[: match.start(3)].rstrip()
+        if head not in self.known:
+            self.known[head] = column
+            self.heads.add(head.encode(), column)
         self._add(number, column, value, time)
 
-    def _add(self, number: int, column: _Column, value: str, time: str) -> None:
+    def _add(self, number: int, column: int, value: str, time: str) -> None:
         try:
             sample, seconds = _number(value), _number(time)
         except ValueError as error:
@@ -115,12 +195,14 @@ class _Reader:
             self._bad(number, f"the time {time} is not in the years up to 9999 (OpenMetrics writes seconds)")
             return
         ms = round(seconds * 1000)
-        if ms <= column.last:
-            column.late[len(column.times)] = number
+        state, at = self.state, int(self.state[COUNT])
+        if ms <= self.heads.last[column]:
+            self.late_here[state[LATE]] = at, number
+            state[LATE] += 1
         else:
-            column.last = ms
-        column.times.append(ms)
-        column.values.append(sample)
+            self.heads.last[column] = ms
+        self.ids[at], self.times[at], self.values[at] = column, ms, sample
+        state[COUNT] += 1
 
     def _bad(self, line: int, message: str) -> None:
         self.found += 1
@@ -128,8 +210,8 @@ class _Reader:
             self.problems.append(problem(self.path, line, message))
 
     def finish(self) -> tuple[Samples, tuple[Problem, ...]]:
-        late = sorted(line for column in self.columns.values() for line in column.late.values())
-        series = [self._series(labels, column) for labels, column in self.columns.items() if column.times]
+        late = sorted(self.late.values())
+        series = self._series()
         problems = sorted(self.problems)
         if self.found > MAX_PROBLEMS:
             problems.append(Problem(self.path, 0, f"{self.found - MAX_PROBLEMS} more bad lines"))
@@ -142,18 +224,32 @@ class _Reader:
             problems.append(Problem(self.path, late[0], f"{len(late)} samples are not in order of time; sorted"))
         return Samples.of(series), tuple(problems)
 
-    def _series(self, labels: Labels, column: _Column) -> Series:
-        times = np.array(column.times, dtype=np.int64)  # [n]
-        values = np.array(column.values, dtype=np.float64)  # [n]
-        if not column.late:
-            return Series(labels, times, values)
+    def _series(self) -> list[Series]:
+        if not self.total:
+            return []
+        ids, times, values = (np.concatenate(part) for part in zip(*self.parts, strict=True))  # each [samples]
+        by_series = np.argsort(ids, kind="stable")  # [samples] so that each series keeps the order of the file
+        times, values = times[by_series], values[by_series]
+        edges = np.searchsorted(ids[by_series], np.arange(len(self.columns) + 1)).tolist()  # [series + 1]
+        unsorted = {int(ids[sample]) for sample in self.late}
+        series = []
+        for column, labels in enumerate(self.columns):
+            begin, end = edges[column], edges[column + 1]
+            if column in unsorted:
+                series.append(self._sorted(labels, times[begin:end], values[begin:end], by_series[begin:end]))
+            elif begin < end:
+                series.append(Series(labels, times[begin:end], values[begin:end]))
+        return series
+
+    def _sorted(self, labels: Labels, times: Integers, values: Floats, samples: Integers) -> Series:
+        """In order of time, each time once; ``samples`` [n]: which of the file's they are."""
         order = np.argsort(times, kind="stable")  # [n] so that of two samples at one time the first stays first
         times, values = times[order], values[order]
         again = np.flatnonzero(times[1:] == times[:-1]) + 1
         for at in again:
             first = int(np.searchsorted(times, times[at]))
             if values[at] != values[first] and not (np.isnan(values[at]) and np.isnan(values[first])):
-                line = column.late[int(order[at])]
+                line = self.late[int(samples[order[at]])]
                 self._bad(line, f"{labels}: a second value for one time ({values[first]!s}, then {values[at]!s})")
         return Series(labels, np.delete(times, again), np.delete(values, again))
 

@@ -25,6 +25,18 @@ def read_lines(path: FilePath, limit: int = LIMIT) -> Iterator[str]:
     Raises InputError as :func:`read_text` does and for a line of more than ``MAX_LINE`` bytes, possibly after some
     lines have been given.
     """
+    count = 0
+    for block in read_whole_lines(path, limit):
+        lines = decode(path, block.removesuffix(b"\n"), count + 1).split("\n")
+        count += len(lines)
+        yield from lines
+
+
+def read_whole_lines(path: FilePath, limit: int = LIMIT) -> Iterator[bytes]:
+    """The bytes of ``path`` cut behind line ends; only the last block may lack its ``\n``. Not yet decoded.
+
+    Raises InputError as :func:`read_lines` does, but for what is not UTF-8.
+    """
     rest, count = b"", 0
     for block in _blocks(path, limit):
         whole, newline, tail = block.rpartition(b"\n")
@@ -33,12 +45,12 @@ def read_lines(path: FilePath, limit: int = LIMIT) -> Iterator[str]:
             if len(rest) > MAX_LINE:
                 raise InputError(f"{os.fspath(path)}:{count + 1}: a line of more than {_size(MAX_LINE)}")
             continue
-        lines = _decode(path, rest + whole, count + 1).split("\n")
-        count += len(lines)
+        lines = rest + whole + newline
+        count += lines.count(b"\n")
         rest = tail
-        yield from lines
+        yield lines
     if rest:
-        yield _decode(path, rest, count + 1)
+        yield rest
 
 
 def read_text(path: FilePath, limit: int = DOCUMENT_LIMIT) -> str:
@@ -47,10 +59,11 @@ def read_text(path: FilePath, limit: int = DOCUMENT_LIMIT) -> str:
     Raises InputError when the file is missing, empty, a directory, unreadable, a truncated or broken gzip, larger
     than ``limit`` bytes unpacked, or not UTF-8 (with the line).
     """
-    return _decode(path, b"".join(_blocks(path, limit)), 1)
+    return decode(path, b"".join(_blocks(path, limit)), 1)
 
 
-def _decode(path: FilePath, data: bytes, first_line: int) -> str:
+def decode(path: FilePath, data: bytes, first_line: int) -> str:
+    """``data``, which begins at ``first_line`` of ``path``, as text. Raises InputError for what is not UTF-8."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
