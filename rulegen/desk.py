@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rulegen.cluster.describe import describe
@@ -152,12 +152,22 @@ class Desk:
 
     def _verdicts(self, standing: Standing, cluster: Cluster) -> Iterable[Verdict]:
         rendered = (render(cluster, proposal, TEMPLATES) for proposal in self.propose(cluster))
-        for candidate in distinct(one for one in rendered if not isinstance(one, Refused)):
+        candidates = tuple(distinct(one for one in rendered if not isinstance(one, Refused)))
+        self._sweep(cluster, [one for one in candidates if one.id not in self._outcomes])
+        for candidate in candidates:
             outcome = self._outcome(candidate, cluster.interval)
             if isinstance(outcome, str):
                 yield Verdict(candidate, None, (outcome,))
             else:
                 yield Verdict(candidate, outcome, reasons(standing, candidate, outcome))
+
+    def _sweep(self, cluster: Cluster, candidates: Sequence[Candidate]) -> None:
+        """Judges together those that differ in threshold or waits only."""
+        ref = cluster.ref
+        swept = self.replayer.sweep(ref, [one.rules for one in candidates], cluster.interval)
+        for candidate, firings in zip(candidates, swept, strict=True):
+            if firings is not None:
+                self._outcomes[candidate.id] = self.judge.outcome(firings, ref, self.fired[ref].warm)
 
     def _outcome(self, candidate: Candidate, interval: int) -> Outcome | str:
         if candidate.id not in self._outcomes:

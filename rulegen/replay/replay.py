@@ -18,9 +18,10 @@ from rulegen.errors import QueryError, UnsupportedError
 from rulegen.promql import Evaluator, ExpressionError, Scalar, select, selectors
 from rulegen.promql.rewrite import comparison
 from rulegen.replay import observed
-from rulegen.replay.groups import replay_groups
+from rulegen.replay.groups import CELLS, aligned, replay_groups
 from rulegen.replay.identity import alert_labels, changing
 from rulegen.replay.recorded import OF_ALERTS, Shelf, written_names
+from rulegen.replay.sweep import Variant, sweep
 
 LOOKBACK = 300_000  # ms, Prometheus' --query.lookback-delta
 
@@ -93,6 +94,54 @@ class Replayer:
                 found.append(result.firings)
         return tuple(found)
 
+    def sweep(
+        self, ref: RuleRef, several: Sequence[Sequence[Rule]], interval: int
+    ) -> tuple[tuple[Firings, ...] | None, ...]:
+        """What :meth:`replay` gives for each of ``several``, where at least two differ only in threshold, comparison
+        or waits: those are worked out together. None for all others, and for what can't be evaluated."""
+        found: list[tuple[Firings, ...] | None] = [None] * len(several)
+        group = replace(self._groups[ref], interval=interval)
+        if self._grades[ref] is Grade.ALERTS or group.limit:
+            return tuple(found)
+        alike: dict[tuple[str, Rule], list[tuple[int, Variant]]] = {}
+        for index, rules in enumerate(several):
+            if len(rules) == 1 and (read := _as_variant(rules[0])):
+                left, variant = read
+                bare = replace(rules[0], expr="", hold=0, keep_firing_for=0)
+                alike.setdefault((left, bare), []).append((index, variant))
+        for (left, rule), members in alike.items():
+            if len(members) > 1 and self._at_once(left):
+                swept = self._swept(
+                    ref, left, rule, [variant for _, variant in members], aligned(group, self._history.span)
+                )
+                for (index, _), one in zip(members, swept, strict=True):
+                    found[index] = None if one is None else (one,)
+        return tuple(found)
+
+    def _at_once(self, left: str) -> bool:
+        """Whether ``left`` gives the same when all evaluations are worked out together, and reads nothing broken."""
+        return all(
+            one.name is not None
+            and one.name not in (*OF_ALERTS, *self._broken)
+            and not {"start", "end"} & set(one.fixed)
+            for one in selectors(left)
+        )
+
+    def _swept(
+        self, ref: RuleRef, left: str, rule: Rule, variants: Sequence[Variant], grid: Grid
+    ) -> Sequence[Firings | None]:
+        evaluator, offset = self._before(ref), self._groups[ref].query_offset
+        try:
+            if evaluator.width(left) * len(grid) > CELLS:
+                return [None] * len(variants)
+            level = evaluator.evaluate(left, Grid(grid.start - offset, grid.end - offset, grid.step))
+            window = max((one.before_ms for one in selectors(left, lookback_ms=0)), default=0)
+            if isinstance(level, Scalar):
+                return [None] * len(variants)
+            return sweep(rule, level, variants, grid, grid.start + window)
+        except UnsupportedError:  # replaying one after the other tells which of them fail, and why
+            return [None] * len(variants)
+
     def peaks(self, ref: RuleRef, firings: Firings) -> NDArray[np.float64]:
         """[firings] the most extreme value of the deciding comparison's left side while each was pending or fired.
 
@@ -142,6 +191,14 @@ class Replayer:
         except (ExpressionError, UnsupportedError):
             return False  # replaying it gives the reason
         return bool(wanted) and not any(select(self._evaluator.samples, selector) for selector in wanted)
+
+
+def _as_variant(rule: Rule) -> tuple[str, Variant] | None:
+    """What the whole expression of an alerting rule compares, and with what; None where it is no such comparison."""
+    found = comparison(rule.expr)
+    if rule.kind != "alert" or found is None or not found.ordered or found.index or changing(rule):
+        return None
+    return found.left, Variant(found.op, found.threshold, rule.hold, rule.keep_firing_for)
 
 
 def _is_observed(ref: RuleRef) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from histories import history, ref, series, shown
 
@@ -155,3 +157,49 @@ def test_history_windows_follow_the_semantics() -> None:
     }
     assert minutes(found["open"], 0, rule) == []
     assert minutes(found["closed"], 0, rule) == [(1, 22)]
+
+
+def test_a_sweep_is_the_same_as_one_after_the_other() -> None:
+    rng = np.random.default_rng(11)
+    gauges = [series("q", np.cumsum(rng.normal(size=300)).tolist(), pod=pod) for pod in "abc"]
+    old = Rule("A", "q > 1", labels=Labels({"severity": "page"}))
+    replayer = Replayer(history(gauges, old), MINUTE)
+    levels = ("q", "max_over_time(q[10m])", "sum(q)")
+    several = [
+        (replace(old, expr=f"{level} {op} {threshold}", hold=hold, keep_firing_for=keep),)
+        for level in levels
+        for op, threshold in ((">", 1), ("<=", -0.5), (">=", 2.5))
+        for hold, keep in ((0, 0), (3 * MINUTE, 0), (0, 5 * MINUTE))
+    ]
+    odd = [
+        (replace(old, expr="q > 1 and q < 9"),),  # no comparison at the top
+        (replace(old, expr="q == 1"),),  # no order
+        (replace(old, expr="rate(q[5m]) > 0"),),  # the only one of its kind
+        (Rule("q:max", "max(q)", "record"), replace(old, expr="q:max > 1")),
+    ]
+    swept = replayer.sweep(ref(), [*several, *odd], MINUTE)
+    assert [one is None for one in swept] == [False] * len(several) + [True] * len(odd)
+    fired = 0
+    for rules, found in zip(several, swept, strict=False):
+        (expected,) = replayer.replay(ref(), rules, MINUTE)
+        assert found is not None
+        assert shown(found[0]) == shown(expected)
+        fired += len(expected)
+        assert (found[0].since.tolist(), found[0].warm, found[0].grid) == (
+            expected.since.tolist(),
+            expected.warm,
+            expected.grid,
+        )
+    assert fired > 50
+
+
+def test_a_sweep_leaves_what_fails_to_the_replay() -> None:
+    """Two series that become one alert where both are above: one after the other tells which thresholds fail."""
+    both = [series("q", SPIKE, severity=level) for level in "ab"]
+    old = Rule("A", "q > 1", labels=Labels({"severity": "page"}))
+    replayer = Replayer(history(both, old), MINUTE)
+    several = [(replace(old, expr=f"q > {threshold}"),) for threshold in (1, 100)]
+    assert replayer.sweep(ref(), several, MINUTE) == (None, None)
+    with pytest.raises(UnsupportedError):
+        replayer.replay(ref(), several[0], MINUTE)
+    assert not len(replayer.replay(ref(), several[1], MINUTE)[0])
