@@ -140,6 +140,43 @@ def alertmanager(home: Path, config: str) -> Iterator[str]:
             process.wait(timeout=20)
 
 
+@contextmanager
+def victoria_metrics(home: Path, text: str) -> Iterator[str]:
+    """A running VictoriaMetrics that holds the samples of ``text`` (Prometheus' text, times in ms); gives its URL."""
+    program = binary("victoria-metrics")
+    home.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    flags = [f"-storageDataPath={home}/data", f"-httpListenAddr=127.0.0.1:{port}", "-retentionPeriod=100y"]
+    with (home / "log").open("wb") as out:
+        process = subprocess.Popen([program, *flags], stdout=out, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not _posted(port, "/api/v1/import/prometheus", text):
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"victoria-metrics did not start:\n{(home / 'log').read_text(errors='replace')[-2000:]}")
+            time.sleep(0.1)
+        _posted(port, "/internal/force_flush", "")  # what was imported can be asked for from here on
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=20)
+
+
+def _posted(port: int, path: str, body: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("POST", path, body.encode())
+        return connection.getresponse().status < 300
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
 def _ready(process: subprocess.Popen[bytes], port: int, prefix: str, tls: ssl.SSLContext | None) -> bool:
     """Waits until the server says that it is ready; what needs a password counts as ready when it asks for one."""
     deadline = time.monotonic() + START_TIMEOUT_S

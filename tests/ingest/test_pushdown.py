@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from servers import victoria_metrics
 
+from rulegen.core.labels import Labels
 from rulegen.core.rule import Rule, RuleGroup, RuleSet
-from rulegen.core.series import Series
+from rulegen.core.series import Samples, Series
 from rulegen.core.spans import Grid, Span
 from rulegen.errors import UnsupportedError
 from rulegen.ingest.prometheus import ServerEngine, connect, fetch_samples
@@ -44,3 +48,30 @@ def test_what_the_server_does_not_hold_is_refused(alertops_url: str) -> None:
         assert engine.evaluate("count(up)", Grid(SPAN.start, SPAN.start, 60_000)).steps == 1
         with pytest.raises(UnsupportedError, match="@ start"):
             engine.evaluate("up @ start()", Grid(SPAN.start, SPAN.end, 60_000))
+
+
+def test_victoria_metrics_evaluates_alike(tmp_path: Path) -> None:
+    """Gauges, thresholds and aggregation, which VictoriaMetrics defines as Prometheus does."""
+    step, start = 60_000, 1_780_000_000_000 // 60_000 * 60_000
+    rng = np.random.default_rng(2)
+    rows = {f'{{host="{host}"}}': np.round(rng.normal(size=200) * 10, 3) for host in "abc"}
+    lines = (
+        f"load{labels} {value} {start + k * step}" for labels, row in rows.items() for k, value in enumerate(row)
+    )
+    series = [
+        Series(Labels({"__name__": "load", "host": host}), start + np.arange(200, dtype=np.int64) * step, row)
+        for host, row in zip("abc", rows.values(), strict=True)
+    ]
+    rules = ("load > 5", "max by (host) (load) - 2 < -5", "avg(load) > 1 and on () count(load) == 3")
+    group = RuleGroup("g", tuple(Rule(f"A{n}", expr, hold=n * step) for n, expr in enumerate(rules)))
+    span = Span(start, start + 199 * step)
+    with victoria_metrics(tmp_path / "vm", "\n".join(lines) + "\n") as url, connect(url) as conn:
+        far = replay_groups(RuleSet((group,)), ServerEngine(conn), span)
+    near = replay_groups(RuleSet((group,)), Evaluator(Samples.of(series)), span)
+    for left, right in zip(near.results, far.results, strict=True):
+        assert left.firings is not None and right.firings is not None, (left.error, right.error)
+        assert len(left.firings)
+        named = [[one.labels[row] for row in one.series.tolist()] for one in (left.firings, right.firings)]
+        assert named[0] == named[1]
+        for name in ("since", "start", "end"):
+            np.testing.assert_array_equal(getattr(left.firings, name), getattr(right.firings, name))
