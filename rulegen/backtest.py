@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from rulegen.core.alert import Episode
@@ -15,6 +15,8 @@ from rulegen.core.routing import Routing
 from rulegen.core.rule import Rule, RuleRef, RuleSet
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Span
+from rulegen.errors import UnsupportedError
+from rulegen.promql import ExpressionError, selectors
 from rulegen.replay.groups import Engine, replay_groups
 from rulegen.replay.notify import by_week, notify
 from rulegen.score.catches import alike, compared, judged, keyed
@@ -38,17 +40,21 @@ def backtest(
     other: RuleSet | None = None,
     routing: Routing | None = None,
     recorded: Iterable[Episode] | None = None,
-    engine: Engine,
+    engine: Callable[[frozenset[str]], Engine],
+    held: frozenset[str],
 ) -> Backtest:
     """Replays the history's rules; with ``other`` also those, and says what changes from the first to the second.
 
     ``routing`` turns firings into notifications, ``recorded`` are alerts that Prometheus recorded, to set beside.
-    ``engine`` evaluates: rulegen's own over the history's samples, or a server. Raises InputError for settings that
-    can't be read.
+    ``engine`` gives what evaluates (rulegen's own over the history's samples, or a server) without the series of some
+    names, ``held`` are the names whose series it has: they are the truth, unless ``other`` changes a recording rule
+    that made them. Raises InputError for settings that can't be read.
     """
-    known = frozenset(history.samples.by_name)
-    before = _replayed(history.rules, engine, history.span, known)
-    after = None if other is None else _replayed(other, engine, history.span, known)
+    before = _replayed(history.rules, engine(frozenset()), history.span, held)
+    after = None
+    if other is not None:
+        anew = rerecorded(history.rules, other)
+        after = _replayed(other, engine(anew), history.span, held - anew)
     judge = _judge(history, settings, before)
     return Backtest(
         history.span,
@@ -67,6 +73,33 @@ def _replayed(rules: RuleSet, engine: Engine, span: Span, known: frozenset[str])
     fired = tuple((one.ref, one.rule, one.firings) for one in results if one.firings is not None)
     unscored = tuple((f"{one.ref.path}:{one.rule.line}", one.rule.name, one.error) for one in results if one.error)
     return _Replay(fired, unscored)
+
+
+def rerecorded(old: RuleSet, new: RuleSet) -> frozenset[str]:
+    """The names that rules of ``new`` record otherwise than ``old`` did: by another rule, or from such a name."""
+    rules = [rule for _, _, rule in new if rule.kind == "record"]
+    changed = {rule.name for rule in rules if _recording(old, rule.name) != _recording(new, rule.name)}
+    changed |= {rule.name for _, _, rule in old if rule.kind == "record"} - {rule.name for rule in rules}
+    while True:
+        more = {rule.name for rule in rules if rule.name not in changed and _reads(rule, changed)}
+        if not more:
+            return frozenset(changed)
+        changed |= more
+
+
+def _recording(rules: RuleSet, name: str) -> list[tuple[str, Labels, int, int]]:
+    return [
+        (rule.expr, rule.labels, group.interval, group.query_offset)
+        for _, group, rule in rules
+        if rule.kind == "record" and rule.name == name
+    ]
+
+
+def _reads(rule: Rule, names: set[str]) -> bool:
+    try:
+        return any(one.name is None or one.name in names for one in selectors(rule.expr)) and bool(names)
+    except (ExpressionError, UnsupportedError):
+        return False  # replaying it gives the reason
 
 
 def _judge(history: History, settings: Settings, before: _Replay) -> Judge:

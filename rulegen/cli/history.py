@@ -141,7 +141,8 @@ def _server_rules(conn: Connection) -> tuple[RuleSet, tuple[Problem, ...]]:
                 selectors(rule.expr)
                 kept.append(rule)
             except (ExpressionError, UnsupportedError) as error:
-                what = f'group "{group.name}", rule "{rule.name}": its expression cannot be read: {error}'
+                why = error.message if isinstance(error, ExpressionError) else error  # in one line, without the caret
+                what = f'group "{group.name}", rule "{rule.name}": its expression cannot be read: {why}'
                 problems += (Problem(conn.url, 0, what),)
         groups.append(replace(group, rules=tuple(kept)))
     return RuleSet(tuple(groups)), problems

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -15,17 +16,21 @@ from rulegen.cli.perform import tell
 from rulegen.cli.progress import watching
 from rulegen.cli.sources import Sources, check
 from rulegen.core.alert import Episode
-from rulegen.core.backtest import Backtest
+from rulegen.core.backtest import Backtest, Side
+from rulegen.core.series import Samples
 from rulegen.core.settings import Settings
+from rulegen.core.spans import Grid
 from rulegen.emit.backtest import as_json, show, total
 from rulegen.errors import InputError
 from rulegen.ingest.alertmanager import read_alertmanager
-from rulegen.ingest.prometheus import ServerEngine, recorded_alerts
+from rulegen.ingest.prometheus import ServerEngine, query_range, recorded_alerts
 from rulegen.promql import Evaluator
 from rulegen.replay.groups import Engine
 from rulegen.replay.observed import ALERTS
 
 FINE, FINDING = 0, 1
+WIDE = 160  # columns where no terminal tells its own: names stay whole
+SEEN_AT = 500  # times at which a server is asked whether it holds a recorded series
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ def perform(
         tell(found, strict)
         progress("replaying rules", 0, 1)
         recorded = _recorded(found, sources) if beside.check_against else None
-        with _engine(sources, found) as engine:
+        with _engine(sources, found) as (engine, held):
             result = backtest(
                 found.history,
                 settings,
@@ -62,25 +67,57 @@ def perform(
                 routing=routing,
                 recorded=recorded,
                 engine=engine,
+                held=held,
             )
+    result = replace(
+        result,
+        before=_with_unread(result.before, found, sources.rules or (Path(sources.prometheus),)),
+        after=result.after and _with_unread(result.after, found, sources.compare),
+    )
     if form == "json":
         print(as_json(result), end="")
     else:
-        show(result, Console(highlight=False), limit=limit)
+        show(result, Console(highlight=False, width=None if sys.stdout.isatty() else WIDE), limit=limit)
         for doubt in found.doubts:
             print(f"doubt: {doubt}")
     return FINDING if _findings(result, beside) else FINE
 
 
+def _with_unread(side: Side, found: Read, paths: Iterable[Path]) -> Side:
+    """With the rules of ``paths`` that could not be read: left out they would look like less noise."""
+    names = [str(path) for path in paths]
+    wrong = (
+        one for one in found.problems if any(one.path == name or one.path.startswith(f"{name}/") for name in names)
+    )
+    unread = tuple((f"{one.path}:{one.line}", "cannot be read", one.message) for one in wrong)
+    return replace(side, unscored=(*side.unscored, *unread))
+
+
+Make = Callable[[frozenset[str]], Engine]
+
+
 @contextmanager
-def _engine(sources: Sources, found: Read) -> Iterator[Engine]:
-    """Rulegen's own over the samples that were read, or the server's."""
+def _engine(sources: Sources, found: Read) -> Iterator[tuple[Make, frozenset[str]]]:
+    """What evaluates without the series of some names, and the names whose series it has: rulegen's own engine over
+    the samples that were read, or the server."""
     history = found.history
     if sources.engine == "local":
-        yield Evaluator(history.samples, semantics=history.semantics)
+        held = history.samples.by_name
+
+        def local(without: frozenset[str]) -> Engine:
+            kept = Samples({name: some for name, some in held.items() if name not in without})
+            return Evaluator(kept, semantics=history.semantics)
+
+        yield local, frozenset(held)
         return
     with connection(sources) as conn:
-        yield ServerEngine(conn)
+        names = {
+            rule.name for rules in (history.rules, found.compared) for _, _, rule in rules if rule.kind == "record"
+        }
+        step = max(sources.interval, history.span.length // SEEN_AT)
+        grid = Grid(history.span.start, history.span.end, step)
+        there = frozenset(name for name in sorted(names) if query_range(conn, f"count({name})", grid)[0])
+        yield lambda without: ServerEngine(conn, without), there
 
 
 def _recorded(found: Read, sources: Sources) -> tuple[Episode, ...]:
@@ -98,4 +135,5 @@ def _findings(result: Backtest, beside: Beside) -> bool:
     change, sides = result.comparison, [result.before, *([result.after] if result.after else [])]
     worse = change is not None and bool(change.lost or change.later)
     unlike = result.alike is not None and total(result.alike).share < beside.least_alike
-    return worse or unlike or any(side.unscored for side in sides)
+    nothing = result.alike is not None and not total(result.alike).episodes
+    return worse or unlike or nothing or any(side.unscored for side in sides)

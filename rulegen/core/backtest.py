@@ -69,10 +69,13 @@ class Alike:
     replayed: int
 
     @property
+    def episodes(self) -> int:
+        return self.both + self.recorded + self.replayed
+
+    @property
     def share(self) -> float:
-        """Of all episodes those in both; 1 where there are none."""
-        every = self.both + self.recorded + self.replayed
-        return self.both / every if every else 1.0
+        """Of all episodes those in both; 0 where there are none: nothing was compared."""
+        return self.both / self.episodes if self.episodes else 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

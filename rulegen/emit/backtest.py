@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from statistics import median
 from typing import Any
 
@@ -123,25 +124,29 @@ def show(found: Backtest, console: Console, *, limit: int) -> None:
 
 
 def _table(*columns: str) -> Table:
+    """Figures to the right, names to the left and whole where there is room."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, name in enumerate(columns):
-        table.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=bool(number))
+    for name in columns:
+        named = name in ("rule", "receiver", "beside ALERTS")
+        table.add_column(name, justify="left" if named else "right", overflow="fold", no_wrap=not named)
     return table
 
 
 def _by_rule(found: Backtest, side: Side) -> Table:
+    names = Counter(one.rule.name for one in side.rules)
+    twice = frozenset(name for name, count in names.items() if count > 1)
     if found.mode != "incidents":
-        table = _table("rule", "firings", "paging", "bursts first", "alone")
+        table = _table("firings", "paging", "bursts first", "alone", "rule")
         for one in _noisiest(side):
             paging = sum(word != "silent" for word in one.words)
-            table.add_row(*_cells(one, paging, len(one.first), len(one.alone)))
+            table.add_row(*_cells(one, twice, paging, len(one.first), len(one.alone)))
         return table
     columns = ("firings", "caught", "for\nnothing", "un-\njudged", "incidents:\nfirst, alone", "delay", "reset")
-    table = _table("rule", *columns)
+    table = _table(*columns, "rule")
     for one in _noisiest(side):
         counts = [one.words.count(word) for word in ("caught", "for nothing", "unjudged")]
         incidents = f"{len(one.caught)}: {len(one.first)}, {len(one.alone)}"
-        table.add_row(*_cells(one, *counts, incidents, _median(one.delays), _median(one.resets)))
+        table.add_row(*_cells(one, twice, *counts, incidents, _median(one.delays), _median(one.resets)))
     return table
 
 
@@ -151,8 +156,11 @@ def _noisiest(side: Side) -> Iterator[RuleReplay]:
     yield from sorted(fired, key=lambda one: (-one.words.count("for nothing"), -len(one.firings), one.rule.name))
 
 
-def _cells(one: RuleReplay, *figures: object) -> tuple[Text | str, ...]:
-    return (Text(one_line(one.rule.name)), str(len(one.firings)), *map(str, figures))
+def _cells(one: RuleReplay, twice: Collection[str], *figures: object) -> tuple[Text | str, ...]:
+    """The figures, and the rule; of several with one name also where it stands."""
+    place = f"{one.ref.path.rsplit('/', 1)[-1]}:{one.rule.line}"
+    where = f" ({one.ref.group}, {place})" if one.rule.name in twice else ""
+    return (str(len(one.firings)), *map(str, figures), Text(one_line(f"{one.rule.name}{where}")))
 
 
 def _median(times: Sequence[int]) -> str:
@@ -192,8 +200,8 @@ def _notifications(found: Backtest) -> Table:
 
 def _alike(alike: Sequence[Alike]) -> Table:
     table = _table("beside ALERTS", "alike", "recorded only", "replayed only", "share alike")
-    for one in [one for one in alike if one.both + one.recorded + one.replayed] + [total(alike)]:
-        share = f"{one.share:.1%}"
+    for one in [one for one in alike if one.episodes] + [total(alike)]:
+        share = f"{one.share:.1%}" if one.episodes else "nothing to compare"
         table.add_row(Text(one_line(one.rule)), str(one.both), str(one.recorded), str(one.replayed), share)
     return table
 

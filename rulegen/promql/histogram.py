@@ -17,6 +17,7 @@ from rulegen.promql.relabel import check_label_name
 from rulegen.promql.rows import each, inlined, kernel
 
 BUCKET = "le"
+LARGEST_FLOAT = float(np.finfo(np.float64).max)
 SMALL_DELTA = 1e-12  # Prometheus, promql/quantile.go: differences below are rounding, not observations
 
 QUANTILE, FRACTION = range(2)
@@ -124,18 +125,24 @@ def _quantile(share: float, bounds: Values, counts: Values, delta: float) -> Any
     last = len(bounds) - 1
     if last < 1 or np.isnan(share):
         return np.nan
+    before = counts[0]
     for k in range(1, last + 1):  # cumulative counts never fall: what scraping or rounding has broken is evened out
-        before, current = counts[k - 1], counts[k]
-        if current < before or abs(current - before) <= delta * (abs(current) + abs(before)):
+        current = counts[k]
+        apart, together = abs(current - before), min(abs(current) + abs(before), LARGEST_FLOAT)
+        if current < before or (delta > 0 and apart / together < delta):
             counts[k] = before
+        elif current > before or delta > 0:  # release 2 keeps the largest so far also where NaN comes between
+            before = current
     if counts[last] == 0:
         return np.nan
     rank = share * counts[last]
-    at = last
-    for k in range(last):
-        if counts[k] >= rank:
-            at = k
-            break
+    at, above = 0, last  # a binary search, as Go's sort.Search does: with NaN among the counts its way matters
+    while at < above:
+        middle = (at + above) // 2
+        if counts[middle] >= rank:
+            above = middle
+        else:
+            at = middle + 1
     if at == last:
         return bounds[last - 1]
     if at == 0 and bounds[0] <= 0:

@@ -40,7 +40,7 @@ def _lines(
     """
     room = longest(begin, end, offsets) + 1
     running = np.zeros((room, 8))  # x, y, xy, xx before each sample: a pair each
-    odd = np.zeros(room, dtype=np.int64)
+    odd, nans = np.zeros(room, dtype=np.int64), np.zeros(room, dtype=np.int64)
     weight = np.zeros((room, 2))  # of y and xy, without their signs
     changed = np.zeros(room, dtype=np.int64)  # index of the last sample that differs from the one before it
     for row in range(begin, end):
@@ -53,6 +53,7 @@ def _lines(
             value, time = what[k], float(when[k] - zero)
             ordinary = abs(value) < LARGEST
             odd[at] = odd[at - 1] + (not ordinary)
+            nans[at] = nans[at - 1] + np.isnan(value)
             changed[at] = k if k == begins or what[k] != what[k - 1] else changed[at - 1]
             x = plus(x, (time, 0.0))
             xx = plus(xx, two_product(time, time))
@@ -74,6 +75,8 @@ def _lines(
             a, b = i - begins, j - begins
             if j <= i + 1:
                 pass
+            elif nans[b] > nans[a]:
+                slope = at_origin = np.nan
             elif changed[b] <= i:  # a constant; a constant infinity has no line
                 slope = 0.0 if np.isfinite(what[i]) else np.nan
                 at_origin = what[i] + slope

@@ -1,7 +1,8 @@
 """Functions of a range vector: one number for each series and window.
 
 Every kernel walks the samples of a series once, while the window's two edges move over them: what a step costs does
-not depend on how long its window is (quantiles and smoothing, whose windows are gone through, apart).
+not depend on how long its window is. Apart are quantiles and smoothing, and sums over windows with an infinity or in
+which all but nothing is left: those windows are gone through.
 """
 
 from __future__ import annotations
@@ -169,7 +170,8 @@ def _sums(
     square = kind >= VARIANCE
     room = longest(begin, end, offsets) + 1
     # Running sums before each sample, of what is finite and not too large; the others are counted.
-    odd, nonzero = np.zeros(room, dtype=np.int64), np.zeros(room, dtype=np.int64)
+    odd, nans = np.zeros(room, dtype=np.int64), np.zeros(room, dtype=np.int64)
+    changed = np.zeros(room, dtype=np.int64)  # index of the last sample that differs from the one before it
     size, high, low, high2, low2 = np.zeros(room), np.zeros(room), np.zeros(room), np.zeros(room), np.zeros(room)
     for row in range(begin, end):
         i = j = begins = offsets[row]
@@ -180,7 +182,8 @@ def _sums(
             ordinary = abs(value) < LARGEST
             at = k - begins + 1
             odd[at] = odd[at - 1] + (not ordinary)
-            nonzero[at] = nonzero[at - 1] + (value != 0)
+            nans[at] = nans[at - 1] + np.isnan(value)
+            changed[at] = k if k == begins or value != what[k - 1] else changed[at - 1]
             size[at] = size[at - 1]
             if ordinary:
                 size[at] += value * value if square else abs(value)
@@ -198,7 +201,11 @@ def _sums(
             a, b = i - begins, j - begins
             n = float(j - i)
             precise = odd[b] == odd[a]
-            if j > i and precise and nonzero[b] > nonzero[a]:
+            if j > i and nans[b] > nans[a]:
+                found, precise = np.nan, True
+            elif j > i and precise and changed[b] <= i:  # all the same
+                found = what[i] * n if kind == SUM else what[i] if kind == MEAN else 0.0
+            elif j > i and precise:
                 window = minus((high[b], low[b]), (high[a], low[a]))
                 if kind == SUM:
                     found = window[0] + window[1]

@@ -18,7 +18,10 @@ WORTH_SPLITTING = 200_000  # cells: below, starting threads costs more than they
 
 def kernel(function: F) -> F:
     """Compiled at its first call and kept on disk. Dividing by zero gives Inf or NaN, as in Go."""
-    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    try:
+        return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    except RuntimeError:  # neither the package's folder nor the user's can be written: compiled anew each time
+        return cast(F, numba.njit(nogil=True, error_model="numpy")(function))
 
 
 def inlined(function: F) -> F:

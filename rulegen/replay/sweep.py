@@ -51,13 +51,16 @@ def sweep(rule: Rule, level: Matrix, variants: Sequence[Variant], grid: Grid, wa
     named = alerts(rule, level, grid.times(), Around())
     found: dict[int, Firings] = {}
     for op in ORDERED:
-        mine = [k for k, variant in enumerate(variants) if variant.op == op]
+        mine = [k for k, variant in enumerate(variants) if variant.op == op and not np.isnan(variant.threshold)]
         if mine:
             thresholds, which = np.unique([variants[k].threshold for k in mine], return_inverse=True)
             every = _runs(named, op, thresholds)
             for place, k in zip(which.tolist(), mine, strict=True):
                 found[k] = _firings(rule, variants[k], every[place], grid, warm)
-    return tuple(found[k] for k in range(len(variants)))
+    never = Runs.of(Matrix.empty(len(grid)))  # nothing compares with NaN
+    return tuple(
+        found[k] if k in found else _firings(rule, variant, never, grid, warm) for k, variant in enumerate(variants)
+    )
 
 
 def _firings(rule: Rule, variant: Variant, runs: Runs, grid: Grid, warm: int) -> Firings:

@@ -159,6 +159,9 @@ def alike(
             matched, left, right = _paired(sorted(ours), sorted(theirs), step, Span(warm, max(warm, span.end - step)))
             both, only_replayed, only_recorded = both + matched, only_replayed + left, only_recorded + right
         found.append(Alike(name, both, only_recorded, only_replayed))
+    # Recorded by a rule that is not among these: renamed, or gone.
+    for name in sorted(set(recorded) - {one.rule for one in found}):
+        found.append(Alike(name, 0, sum(len(spans) for spans in recorded[name].values()), 0))
     return tuple(found)
 
 

@@ -155,3 +155,56 @@ def test_bad_options(rulegen: Run, tmp_path: Path, options: tuple[str, ...], mes
     rules.write_text(RULE)
     done = rulegen("replay", "-q", "--metrics", history(tmp_path / "m.om", []), "--rules", rules, *options)
     assert (done.returncode, done.stderr) == (2, f"rulegen: {message}\n")
+
+
+def test_alerts_of_a_rule_that_is_gone_are_recorded_only(rulegen: Run, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yml"
+    rules.write_text(RULE.replace("High", "Higher").replace("m > 5", "m > 50"))
+    metrics = history(tmp_path / "m.om", [(12, 19)])
+    given = ("--metrics", metrics, "--rules", rules, "--check-against", "ALERTS")
+    done = rulegen("replay", "-q", *given, "--format", "json")
+    assert done.returncode == 1
+    alike = json.loads(done.stdout)["alike"]
+    assert [(one["rule"], one["recorded"]) for one in alike["rules"]] == [("Higher", 0), ("High", 1)]
+    assert alike["share"] == 0
+
+
+def test_a_changed_recording_rule_is_recorded_anew(rulegen: Run, tmp_path: Path) -> None:
+    """Also where the history holds what the old rule recorded, and for what reads it through another."""
+    rules = """\
+groups:
+  - name: g
+    rules:
+      - {record: level, expr: m}
+      - {record: level:max, expr: max(level)}
+      - {alert: High, expr: "level:max > 5", labels: {severity: page}}
+"""
+    lines = [f"{name} {9 if 30 <= k < 40 else 1} {60 * k}" for name in ("m", "level", "level:max") for k in range(60)]
+    (tmp_path / "m.om").write_text("\n".join([*lines, "# EOF\n"]))
+    (tmp_path / "old.yml").write_text(rules)
+    (tmp_path / "new.yml").write_text(rules.replace("expr: m}", "expr: m * 0}"))
+    given = ("--metrics", tmp_path / "m.om", "--rules", tmp_path / "old.yml", "--format", "json")
+    same = rulegen("replay", "-q", *given, "--compare", tmp_path / "old.yml")
+    assert (same.returncode, len(json.loads(same.stdout)["rules"][0]["firings"])) == (0, 1)
+    done = rulegen("replay", "-q", *given, "--compare", tmp_path / "new.yml")
+    found = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert len(found["change"]["lost"]) == 1
+    assert found["compared"]["rules"][0]["firings"] == []
+
+
+def test_a_rule_that_cannot_be_read_is_a_finding(rulegen: Run, tmp_path: Path) -> None:
+    """Left out it would look like less noise."""
+    metrics = history(tmp_path / "m.om", [])
+    good, bad = tmp_path / "good.yml", tmp_path / "bad.yml"
+    more = "      - {alert: Other, expr: m > 3, labels: {severity: page}}\n"
+    good.write_text(RULE + more)
+    bad.write_text(RULE.replace("m > 5", '"raet(m[5m]) > 5"') + more)
+    given = ("--metrics", metrics, "--format", "json")
+    done = rulegen("replay", "-q", *given, "--rules", good, "--compare", bad)
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    assert (found["unscored"], len(found["compared"]["unscored"])) == ([], 1)
+    assert "raet" in found["compared"]["unscored"][0]["why"]
+    alone = rulegen("replay", "-q", *given, "--rules", bad)
+    assert (alone.returncode, len(json.loads(alone.stdout)["unscored"])) == (1, 1)

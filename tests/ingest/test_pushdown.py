@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from servers import victoria_metrics
+from servers import Reply, answering, victoria_metrics
 
 from rulegen.core.labels import Labels
 from rulegen.core.rule import Rule, RuleGroup, RuleSet
@@ -75,3 +75,12 @@ def test_victoria_metrics_evaluates_alike(tmp_path: Path) -> None:
         assert named[0] == named[1]
         for name in ("since", "start", "end"):
             np.testing.assert_array_equal(getattr(left.firings, name), getattr(right.firings, name))
+
+
+def test_an_answer_that_is_not_whole_is_no_answer() -> None:
+    """A store that did not answer, and native histograms: never a rule that just did not fire."""
+    body = '{"status":"success","data":{"resultType":"matrix","result":[]},"warnings":["a store did not answer"]}'
+    with answering(lambda request: Reply(body)) as url, connect(url) as conn:
+        group = RuleGroup("g", (Rule("A", "up == 0"),))
+        (one,) = replay_groups(RuleSet((group,)), ServerEngine(conn), SPAN).results
+    assert one.firings is None and "a store did not answer" in one.error

@@ -24,7 +24,7 @@ from rulegen.replay.sweep import ORDERED, Variant, sweep
 STEPS = 40
 RULE = Rule("r", "m > 0", labels=Labels({"severity": "page"}))
 GRID = Grid(0, (STEPS - 1) * MINUTE, MINUTE)
-THRESHOLDS = st.sampled_from([-np.inf, -1.0, 0.0, -0.0, 1.0, 2.5, np.inf])
+THRESHOLDS = st.sampled_from([-np.inf, -1.0, 0.0, -0.0, 1.0, 2.5, np.inf, np.nan])
 VALUES = st.one_of(THRESHOLDS, st.sampled_from([np.nan, 0.5, -3.0]))
 
 

@@ -42,7 +42,9 @@ class ServerEngine:
                 )
             if len(grid) > 1 and {"start", "end"} & set(one.fixed):  # each page would have a start and end of its own
                 raise UnsupportedError(f"@ start() and @ end() of {one.text} over a range asked in pages")
-        found, _ = query_range(self._conn, expr, grid)
+        found, problems = query_range(self._conn, expr, grid)
+        if problems:  # native histograms, a store that did not answer: the answer is not the whole one
+            raise UnsupportedError("; ".join(problem.message for problem in problems))
         values = np.zeros((len(found), len(grid)))
         present = np.zeros((len(found), len(grid)), dtype=np.bool_)
         for row, series in enumerate(found):
