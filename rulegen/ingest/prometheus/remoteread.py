@@ -32,7 +32,7 @@ PATH = "/api/v1/read"
 FRAME_LIMIT = 64 << 20  # bytes; Prometheus' default is 1 MiB (--storage.remote.read-max-bytes-in-frame)
 SAMPLES_LIMIT = 20_000_000  # of one answer: chunks pack up to four samples into a byte, so bytes alone bound nothing
 STREAMED = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse"
-_HEADERS = {
+HEADERS = {
     "Content-Type": "application/x-protobuf",
     "Content-Encoding": "snappy",
     "X-Prometheus-Remote-Read-Version": "0.1.0",
@@ -57,7 +57,7 @@ def offered(conn: Connection) -> bool:
     counts.
     """
     try:
-        with conn.exchange("POST", PATH, body=request((), Span(0, 0)), headers=_HEADERS) as answer:
+        with conn.exchange("POST", PATH, body=request((), Span(0, 0)), headers=HEADERS) as answer:
             if answer.status != 200 or not _is_streamed(answer.headers):
                 return False
         config = conn.ask("/api/v1/status/config").data
@@ -89,7 +89,7 @@ def read_chunks(conn: Connection, wanted: tuple[Matcher, ...], span: Span) -> Ma
     problems: dict[Problem, None] = {}
     samples = 0
     try:
-        with conn.exchange("POST", PATH, body=request(wanted, span), headers=_HEADERS) as answer:
+        with conn.exchange("POST", PATH, body=request(wanted, span), headers=HEADERS) as answer:
             if answer.status != 200 or not _is_streamed(answer.headers):
                 raise NotOffered(f"{answer.status}")
             for frame in frames(answer.blocks):
