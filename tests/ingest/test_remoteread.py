@@ -190,13 +190,25 @@ def test_without_remote_read_queries_are_asked(status: int) -> None:
     assert asked == ["/api/v1/read", "/api/v1/query", "/api/v1/query"]
 
 
-def test_another_kind_of_answer_and_external_labels_mean_queries() -> None:
-    for config in ("global:\n  external_labels:\n    replica: a\n",):
-        asked: list[Request] = []
-        with answering(server(GOOD, asked, config)) as url, connect(url) as conn:
-            fetch_samples(conn, ["m"], SPAN)
-        assert [one.path for one in asked] == ["/api/v1/read", "/api/v1/status/config", "/api/v1/query"]
+def test_external_labels_mean_queries() -> None:
+    """Remote read would add them to every series, queries do not."""
+    asked: list[Request] = []
+    with answering(server(GOOD, asked, "global:\n  external_labels:\n    replica: a\n")) as url, connect(url) as conn:
+        fetch_samples(conn, ["m"], SPAN)
+    assert [one.path for one in asked] == ["/api/v1/read", "/api/v1/status/config", "/api/v1/query"]
     assert asked[0].headers["X-Prometheus-Remote-Read-Version"] == "0.1.0"
+
+
+def test_another_kind_of_answer_means_queries() -> None:
+    asked: list[str] = []
+
+    def answer(request: Request) -> Reply:
+        asked.append(request.path)
+        return Reply('{"status":"success","data":{"resultType":"matrix","result":[]}}')
+
+    with answering(answer) as url, connect(url) as conn:
+        fetch_samples(conn, ["m"], SPAN)
+    assert asked == ["/api/v1/read", "/api/v1/query"]
 
 
 @given(st.lists(st.binary(max_size=300), max_size=5), st.integers(1, 50))
