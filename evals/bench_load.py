@@ -1,6 +1,8 @@
-"""OpenMetrics reading beside ``promtool tsdb dump`` of the same samples: ``python -m evals.bench_load``.
+"""Loading beside what it cannot beat, on the same samples: ``python -m evals.bench_load``.
 
-Prints the median of 5 of each. The text is what the dump printed, as OpenMetrics.
+OpenMetrics reading beside ``promtool tsdb dump``: the text is what the dump printed. Fetching from a Prometheus by
+remote read and by queries, beside a bare client that pulls the bytes of the remote read's whole answer and looks at
+none. Prints the median of 5 of each (of one for the queries, which take long).
 """
 
 from __future__ import annotations
@@ -14,10 +16,18 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+import httpx
+
+from evals.independent import serving
+from rulegen.core.spans import Span
 from rulegen.ingest.openmetrics import read_metrics
+from rulegen.ingest.prometheus import connect, fetch_samples
+from rulegen.ingest.prometheus.remoteread import HEADERS, PATH, matchers, request
 
 TSDB = Path(__file__).parents[2] / "shared" / "data" / "alertops-tsdb" / "tsdb"
 RUNS = 5
+EVERYTHING = '{__name__=~".+"}'
+HISTORY = Span(1_785_996_000_000, 1_786_017_600_000)
 _DUMPED = re.compile(r'\{__name__="([^"]*)"(?:, (.*))?\} (\S+) (\d+)')
 
 
@@ -39,14 +49,51 @@ def main() -> None:
         read_metrics(text)
         cold = time.perf_counter() - start
         reading = _timed(lambda: read_metrics(text))
+        (data / "wal").rmdir()
+        with serving(data, Path(folder)) as url:
+            fetching = _fetched(url)
     print(f"{samples:,} samples, medians of {RUNS} (first read, compiling where nothing is cached: {cold:.2f} s)")
     for name, seconds in (("promtool tsdb dump", dumping), ("rulegen reads OpenMetrics", reading)):
         print(f"{name:28} {seconds:7.2f} s {samples / seconds / 1e6:7.2f} M samples/s")
+    for name, seconds, fetched in fetching:
+        print(f"{name:28} {seconds:7.2f} s {fetched / seconds / 1e6:7.2f} M samples/s")
 
 
-def _timed(work: Callable[[], object]) -> float:
+class _WithoutRemoteRead(httpx.HTTPTransport):
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(404) if request.url.path == PATH else super().handle_request(request)
+
+
+def _fetched(url: str) -> list[tuple[str, float, int]]:
+    """(what, seconds, samples) of each way to fetch everything."""
+    counts: list[int] = []
+
+    def pull() -> None:
+        body = request(matchers(EVERYTHING), HISTORY)
+        with (
+            httpx.Client(timeout=300) as client,
+            client.stream("POST", url + PATH, content=body, headers=HEADERS) as got,
+        ):
+            sum(map(len, got.iter_bytes()))
+
+    def fetch(transport: httpx.BaseTransport | None = None) -> None:
+        with connect(url, timeout_s=300, transport=transport) as conn:
+            samples, _ = fetch_samples(conn, [EVERYTHING], HISTORY)
+        counts.append(sum(len(one.times) for one in samples))
+
+    fetch()  # compiles where nothing is cached
+    chunked, bare = _timed(fetch), _timed(pull)
+    queried = _timed(lambda: fetch(_WithoutRemoteRead()), 1)
+    return [
+        ("bare client, remote read", bare, counts[0]),
+        ("rulegen fetches, remote read", chunked, counts[0]),
+        ("rulegen fetches, queries", queried, counts[-1]),
+    ]
+
+
+def _timed(work: Callable[[], object], runs: int = RUNS) -> float:
     seconds = []
-    for _ in range(RUNS):
+    for _ in range(runs):
         start = time.perf_counter()
         work()
         seconds.append(time.perf_counter() - start)

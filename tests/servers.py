@@ -231,7 +231,7 @@ def answering(answer: Callable[[Request], Reply], tls: ssl.SSLContext | None = N
 
         def _serve(self) -> None:
             parts = urlsplit(self.path)
-            form = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            form = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode(errors="replace")
             params = dict(parse_qsl(parts.query) + parse_qsl(form))
             reply = answer(Request(self.command, parts.path, params, dict(self.headers)))
             if reply.raw is not None:

@@ -231,6 +231,8 @@ def test_the_first_failure_stops_the_other_readers() -> None:
     asked: list[str] = []
 
     def answer(request: Request) -> Reply:
+        if request.path == "/api/v1/read":
+            return Reply(status=404)
         asked.append(request.params["query"])
         return Reply(error("no"), 400) if "bad" in asked[-1] else Reply(EMPTY)
 

@@ -39,6 +39,8 @@ class History:
     asked: list[dict[str, str]] = field(default_factory=list)
 
     def answer(self, request: Request) -> Reply:
+        if request.path == "/api/v1/read":
+            return Reply(status=404)
         asked = dict(request.params)
         self.asked.append(asked)
         if request.path == "/api/v1/query_range":

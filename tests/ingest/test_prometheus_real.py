@@ -27,6 +27,7 @@ from rulegen.ingest.prometheus import (
     query_range,
     read_semantics,
 )
+from rulegen.ingest.prometheus import samples as samples_module
 
 HISTORY = Span(1_785_996_000_000, 1_786_017_600_000)
 STEP = 15_000
@@ -82,7 +83,30 @@ def test_samples_are_those_of_the_data_directory(conn: Connection, dump: Dump, s
         np.testing.assert_array_equal(list(got.values()), [points[time] for time in got])
 
 
-def test_staleness_is_where_the_data_directory_has_it(conn: Connection, dump: Dump) -> None:
+def test_remote_read_gives_what_queries_give_and_the_markers_as_they_are_stored(
+    conn: Connection, dump: Dump, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert samples_module.offered(conn)
+    wanted = ["up", "ALERTS", 'go_goroutines{job=~"a.*|prom.*",instance!="x",job!~"zz"}']
+    stored, problems = fetch_samples(conn, wanted, HISTORY)
+    assert problems == ()
+    monkeypatch.setattr(samples_module, "offered", lambda _: False)
+    queried, _ = fetch_samples(conn, wanted, HISTORY)
+    for ours, theirs in zip(stored, queried, strict=True):
+        assert ours.labels == theirs.labels
+        live, there = ~is_stale(ours.values), ~is_stale(theirs.values)
+        np.testing.assert_array_equal(ours.times[live], theirs.times[there])
+        np.testing.assert_array_equal(ours.values[live], theirs.values[there])
+    found = {(one.labels, int(time)) for one in stored for time in one.times[is_stale(one.values)]}
+    true = {(labels, time) for labels, points in dump.items() for time in points if np.isnan(points[time])}
+    assert found == {(labels, time) for labels, time in true if labels["__name__"] in ("ALERTS", "up")}
+    assert len(found) == 17
+
+
+def test_reconstructed_staleness_is_near_where_the_data_directory_has_it(
+    conn: Connection, dump: Dump, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samples_module, "offered", lambda _: False)
     samples, _ = fetch_samples(conn, ["ALERTS"], HISTORY)
     found = {(one.labels, int(time)) for one in samples for time in one.times[is_stale(one.values)]}
     true = {(labels, time) for labels, points in dump.items() for time in points if np.isnan(points[time])}
@@ -181,8 +205,9 @@ def test_an_expression_that_the_server_refuses_is_one_line(conn: Connection, exp
 
 
 def test_a_server_with_a_low_limit_is_asked_for_less(
-    shared_data: Path, tmp_path: Path, conn: Connection, dump: Dump
+    shared_data: Path, tmp_path: Path, conn: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(samples_module, "offered", lambda _: False)  # remote read knows no such limit
     limit = ["--query.max-samples=900"]
     with (
         prometheus(tmp_path, tsdb=shared_data / "alertops-tsdb" / "tsdb", flags=limit) as url,

@@ -1,7 +1,7 @@
 """Any Prometheus-compatible HTTP API as a source: alerts over time, raw samples, rules, evaluated expressions.
 
-Depends on ``query``, ``query_range`` and ``rules`` alone (and on the build information where it is there), so that
-Prometheus, Thanos, Mimir and VictoriaMetrics serve alike.
+Depends on ``query``, ``query_range`` and ``rules`` alone, so that Prometheus, Thanos, Mimir and VictoriaMetrics serve
+alike; remote read and the build information are used where they are there.
 """
 
 from rulegen.ingest.prometheus.build import read_semantics

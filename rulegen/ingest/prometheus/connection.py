@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -23,6 +24,7 @@ ATTEMPTS = 4
 BACKOFF_S = 0.5  # before the second attempt; doubles
 LONGEST_WAIT_S = 30.0  # however long the server's Retry-After says
 _TRANSIENT = (429, 502, 503, 504)
+BROKEN = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)  # the conversation began, then broke off
 _LONG_QUERY = 2_000  # characters; above it POST is used, since proxies bound the length of a URL
 
 
@@ -32,6 +34,15 @@ class Answer:
 
     data: object
     problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An answer whose ``blocks`` (unpacked bytes) are still to be read, once and while the exchange lasts."""
+
+    status: int
+    headers: httpx.Headers
+    blocks: Iterator[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,7 @@ class Connection:
             last = attempt == ATTEMPTS
             try:
                 status, headers, body = self._once(path, dict(params or {}))
-            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
+            except BROKEN as error:
                 # The connection broke on the way (a restart, an idle connection closed): a question changes nothing,
                 # so it can be asked again.
                 if last:
@@ -83,33 +94,54 @@ class Connection:
             wait *= 2
         raise AssertionError("the last attempt returns or raises")
 
-    def _once(self, path: str, params: dict[str, str]) -> tuple[int, httpx.Headers, bytes]:
-        """One exchange → status, headers, body. Raises the broken-connection errors of httpx, else UpstreamError."""
+    @contextmanager
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[Incoming]:
+        """One request, and its answer as it comes in; no redirect is followed and nothing is asked again.
+
+        Raises, also while the answer is read, the broken-connection errors of httpx (``BROKEN``), TooMuch for an
+        answer that is too large or too slow, else UpstreamError.
+        """
         deadline = self.clock() + self.timeout_s
-        post = sum(map(len, params.values())) > _LONG_QUERY
-        body = bytearray()
         try:
             with self.client.stream(
-                "POST" if post else "GET",
-                self.url + path,
-                params=None if post else params,
-                data=params if post else None,
+                method, self.url + path, params=params, data=form, content=body, headers=headers
             ) as response:
-                for block in response.iter_bytes():
-                    body += block
-                    if len(body) > BODY_LIMIT:
-                        raise TooMuch(f"{self.url}: the answer is larger than {BODY_LIMIT >> 20} MiB")
-                    if self.clock() > deadline:
-                        raise self._too_slow()
-                return response.status_code, response.headers, bytes(body)
+                yield Incoming(response.status_code, response.headers, self._blocks(response, deadline))
         except httpx.ConnectTimeout:
             raise UpstreamError(f"{self.url}: no connection within {self.timeout_s:g} s: is the server up?") from None
         except httpx.TimeoutException:
             raise self._too_slow() from None
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+        except BROKEN:
             raise
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise unreachable(self.url, error) from None
+
+    def _blocks(self, response: httpx.Response, deadline: float) -> Iterator[bytes]:
+        length = 0
+        for block in response.iter_bytes():
+            length += len(block)
+            if length > BODY_LIMIT:
+                raise TooMuch(f"{self.url}: the answer is larger than {BODY_LIMIT >> 20} MiB")
+            yield block
+            if self.clock() > deadline:
+                raise self._too_slow()
+
+    def _once(self, path: str, params: dict[str, str]) -> tuple[int, httpx.Headers, bytes]:
+        """One exchange → status, headers, body. Raises what :meth:`exchange` raises."""
+        post = sum(map(len, params.values())) > _LONG_QUERY
+        with self.exchange(
+            "POST" if post else "GET", path, params=None if post else params, form=params if post else None
+        ) as answer:
+            return answer.status, answer.headers, b"".join(answer.blocks)
 
     def _too_slow(self) -> TooMuch:
         return TooMuch(f"{self.url}: no whole answer within {self.timeout_s:g} s, see --timeout", slow=True)

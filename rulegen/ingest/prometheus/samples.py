@@ -12,8 +12,9 @@ from rulegen.core.spans import Grid, Span
 from rulegen.errors import Problem, UpstreamError
 from rulegen.ingest.prometheus.connection import Connection
 from rulegen.ingest.prometheus.failures import TooMuch
-from rulegen.ingest.prometheus.matrix import Joined, ask_matrix, seconds, written
+from rulegen.ingest.prometheus.matrix import Joined, Matrix, ask_matrix, seconds, written
 from rulegen.ingest.prometheus.pages import Progress, read_pages
+from rulegen.ingest.prometheus.remoteread import NotOffered, matchers, offered, read_chunks
 from rulegen.ingest.prometheus.staleness import mark_stale
 
 WORKERS = 4  # a production server is asked: no more at once than a person with a dashboard would
@@ -29,10 +30,13 @@ def fetch_samples(
 ) -> tuple[Samples, tuple[Problem, ...]]:
     """Every raw sample of ``selectors`` (instant vector selectors as text) in ``span``, both ends included.
 
-    Read as ``selector[page] @ page end`` in pages that overlap at their edges: whether the server's windows are open
-    or closed on the left, no sample is missed, and what comes twice is kept once. Equal selectors are read once, and
-    a series that several selectors match is kept once. Staleness markers are not part of the API's answers; they
-    are reconstructed where the server can be made to show them, see :func:`mark_stale`.
+    By remote read where the server has it, see :mod:`rulegen.ingest.prometheus.remoteread`: the samples as they are
+    stored, staleness markers among them. Else as ``selector[page] @ page end`` in pages that overlap at their edges:
+    whether the server's windows are open or closed on the left, no sample is missed, and what comes twice is kept
+    once. Such answers leave staleness markers out; they are reconstructed where the server can be made to show them,
+    see :func:`mark_stale`.
+
+    Equal selectors are read once, and a series that several selectors match is kept once.
 
     A selector that matched nothing, and whatever the server warns about, is a problem. ``progress`` is called from
     several threads, one at a time, with seconds of data.
@@ -41,10 +45,11 @@ def fetch_samples(
     """
     wanted = tuple(dict.fromkeys(selectors))
     meter = _Meter(progress, len(wanted), span)
+    chunked = bool(wanted) and offered(conn)
 
     def read(selector: str) -> tuple[tuple[Series, ...], tuple[Problem, ...]]:
         try:
-            return _read_selector(conn, selector, span, lambda done: meter.tell(selector, done))
+            return _read_selector(conn, selector, span, lambda done: meter.tell(selector, done), chunked)
         except BaseException as error:
             meter.stop(error)
             raise
@@ -97,26 +102,47 @@ def query_range(
 
 
 def _read_selector(
-    conn: Connection, selector: str, span: Span, done: Callable[[int], None]
+    conn: Connection, selector: str, span: Span, done: Callable[[int], None], chunked: bool
 ) -> tuple[tuple[Series, ...], tuple[Problem, ...]]:
+    if chunked:
+        try:
+            wanted = matchers(selector)
+            series, problems = _read(lambda page: read_chunks(conn, wanted, page), span, done)
+        except NotOffered:
+            return _read_selector(conn, selector, span, done, chunked=False)
+    else:
+
+        def ask(page: Span) -> Matrix:
+            # Whole seconds, which every kin of Prometheus reads, and one more than needed: an open window must still
+            # hold a sample at the very start of the page.
+            window = page.length // 1000 + 1
+            params = {"query": f"{selector}[{window}s]", "time": seconds(page.end)}
+            return ask_matrix(conn, "/api/v1/query", params)
+
+        series, problems = _read(ask, span, done)
+    if not series:
+        message = f"selector {selector} matched nothing from {written(span.start)} to {written(span.end)}"
+        return (), (*problems, Problem(conn.url, 0, message))
+    if chunked:
+        return series, problems
+    marked, unproven = mark_stale(conn, selector, series, span)
+    return marked, (*problems, *unproven)
+
+
+def _read(
+    ask: Callable[[Span], Matrix], span: Span, done: Callable[[int], None]
+) -> tuple[tuple[Series, ...], tuple[Problem, ...]]:
+    """All pages of ``span``, joined and cut to it."""
     joined, problems = Joined(), dict[Problem, None]()
 
-    def ask(page: Span) -> int:
-        # Whole seconds, which every kin of Prometheus reads, and one more than needed: an open window must still
-        # hold a sample at the very start of the page.
-        window = page.length // 1000 + 1
-        found = ask_matrix(conn, "/api/v1/query", {"query": f"{selector}[{window}s]", "time": seconds(page.end)})
+    def add(page: Span) -> int:
+        found = ask(page)
         joined.add(found.series)
         problems.update(dict.fromkeys(found.problems))
         return found.samples
 
-    read_pages(span, ask, done)
-    series = joined.series(span)
-    if not series:
-        message = f"selector {selector} matched nothing from {written(span.start)} to {written(span.end)}"
-        return (), (*problems, Problem(conn.url, 0, message))
-    marked, unproven = mark_stale(conn, selector, series, span)
-    return marked, (*problems, *unproven)
+    read_pages(span, add, done)
+    return joined.series(span), tuple(problems)
 
 
 class _Meter:
