@@ -1,7 +1,8 @@
-"""The PromQL engine: a plain evaluator over a time grid, and the reference for any faster one.
+"""The PromQL engine: an expression over a time grid, all steps of all series at once.
 
 ``parse`` reads an expression, ``Evaluator(samples).evaluate(expr, grid)`` gives its value at each step, ``selectors``
-names the series that it reads.
+names the series that it reads. Work over samples is done by kernels (``rows.kernel``) over series laid end to end
+(``block.Block``); a plain reference for them stands with the tests.
 """
 
 from rulegen.core.semantics import Semantics
