@@ -13,7 +13,7 @@ from rulegen.core.labels import METRIC_NAME, Labels
 from rulegen.core.semantics import Semantics
 from rulegen.core.spans import Mask, Times
 from rulegen.errors import UnsupportedError
-from rulegen.promql import functions, line, over_time, rate
+from rulegen.promql import functions, line, over_time, ranks, rate, sums
 from rulegen.promql.block import Range
 from rulegen.promql.histogram import histogram_fraction, histogram_quantile, histogram_quantiles
 from rulegen.promql.matrix import Matrix, Scalar, somewhere
@@ -131,17 +131,17 @@ FUNCTIONS: dict[str, Function] = {
     **{
         function.__name__: _ranged(function)
         for function in (
-            over_time.sum_over_time,
-            over_time.avg_over_time,
+            sums.sum_over_time,
+            sums.avg_over_time,
             over_time.min_over_time,
             over_time.max_over_time,
             over_time.count_over_time,
             over_time.present_over_time,
             over_time.last_over_time,
             over_time.first_over_time,
-            over_time.stddev_over_time,
-            over_time.stdvar_over_time,
-            over_time.mad_over_time,
+            sums.stddev_over_time,
+            sums.stdvar_over_time,
+            ranks.mad_over_time,
             over_time.ts_of_max_over_time,
             over_time.ts_of_min_over_time,
             over_time.ts_of_last_over_time,
@@ -154,7 +154,7 @@ FUNCTIONS: dict[str, Function] = {
         )
     },
     **{function.__name__: _extrapolated(function) for function in (rate.rate, rate.increase, rate.delta)},
-    "quantile_over_time": lambda given: over_time.quantile_over_time(given.scalar(0), given.range(1)),
+    "quantile_over_time": lambda given: ranks.quantile_over_time(given.scalar(0), given.range(1)),
     "predict_linear": lambda given: line.predict_linear(given.range(0), given.scalar(1), given.at),
     "holt_winters": _holt,
     "double_exponential_smoothing": _holt,

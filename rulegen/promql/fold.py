@@ -13,8 +13,8 @@ import numpy as np
 from rulegen.core.series import Values
 from rulegen.core.spans import Mask
 from rulegen.promql.block import Index
-from rulegen.promql.over_time import between
 from rulegen.promql.precise import neumaier
+from rulegen.promql.ranks import between
 from rulegen.promql.rows import each, kernel
 
 Groups = Sequence[list[int]]

@@ -1,14 +1,12 @@
 """Functions of a range vector: one number for each series and window.
 
 Every kernel walks the samples of a series once, while the window's two edges move over them: what a step costs does
-not depend on how long its window is. Apart are quantiles and smoothing, and sums over windows with an infinity or in
-which all but nothing is left: those windows are gone through.
+not depend on how long its window is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -18,14 +16,11 @@ from rulegen.core.spans import Mask, Times
 from rulegen.errors import QueryError
 from rulegen.promql.block import Index, Range
 from rulegen.promql.matrix import Matrix, Scalar, unnamed
-from rulegen.promql.precise import HARDLY_ANY, LARGEST, divided, minus, neumaier, plus, times, two_product
 from rulegen.promql.rows import each, inlined, kernel
 
 COUNT, PRESENT, FIRST, LAST, FIRST_TIME, LAST_TIME = range(6)
-SUM, MEAN, VARIANCE, DEVIATION = range(4)
 CHANGES, RESETS = range(2)
 MINIMUM, MAXIMUM = -1.0, 1.0
-QUANTILE, MAD = range(2)
 
 
 def measured(
@@ -119,127 +114,6 @@ def ts_of_first_over_time(of: Range) -> Matrix:
 
 def ts_of_last_over_time(of: Range) -> Matrix:
     return measured(of, _ends, LAST_TIME)
-
-
-@inlined
-def _added_up(what: Values, i: int, j: int) -> float:
-    total, lost = 0.0, 0.0
-    for k in range(i, j):
-        total, lost = neumaier(what[k], total, lost)
-    return total + lost
-
-
-@inlined
-def _mean(what: Values, i: int, j: int) -> float:
-    """Compensated sum over count; from where the sum would overflow on, a running mean instead."""
-    total, lost = 0.0, 0.0
-    running = False
-    for k in range(i, j):
-        n = float(k - i + 1)
-        if not running:
-            new, slip = neumaier(what[k], total, lost)
-            if np.isinf(new) and n > 1 and not np.isinf(total):
-                running = True
-                total, lost = total / (n - 1), lost / (n - 1)
-            else:
-                total, lost = new, slip
-        if running:
-            share = (n - 1) / n
-            total, lost = neumaier(what[k] / n, share * total, share * lost)
-    if running:
-        return total + lost
-    return total / (j - i) + lost / (j - i)
-
-
-@inlined
-def _spread(what: Values, i: int, j: int) -> float:
-    """Population variance after Welford, compensated (Prometheus, varianceOverTime)."""
-    middle, middle_lost, spread, spread_lost = 0.0, 0.0, 0.0, 0.0
-    for k in range(i, j):
-        delta = what[k] - (middle + middle_lost)
-        middle, middle_lost = neumaier(delta / (k - i + 1), middle, middle_lost)
-        spread, spread_lost = neumaier(delta * (what[k] - (middle + middle_lost)), spread, spread_lost)
-    return (spread + spread_lost) / (j - i)
-
-
-@kernel
-def _sums(
-    begin: int, end: int, offsets: Index, when: Times, what: Values, first: Times, last: Times,
-    values: Values, present: Mask, kind: int,
-) -> None:  # fmt: skip
-    square = kind >= VARIANCE
-    room = longest(begin, end, offsets) + 1
-    # Running sums before each sample, of what is finite and not too large; the others are counted.
-    odd, nans = np.zeros(room, dtype=np.int64), np.zeros(room, dtype=np.int64)
-    changed = np.zeros(room, dtype=np.int64)  # index of the last sample that differs from the one before it
-    size, high, low, high2, low2 = np.zeros(room), np.zeros(room), np.zeros(room), np.zeros(room), np.zeros(room)
-    for row in range(begin, end):
-        i = j = begins = offsets[row]
-        stop = offsets[row + 1]
-        total, total2 = (0.0, 0.0), (0.0, 0.0)
-        for k in range(begins, stop):
-            value = what[k]
-            ordinary = abs(value) < LARGEST
-            at = k - begins + 1
-            odd[at] = odd[at - 1] + (not ordinary)
-            nans[at] = nans[at - 1] + np.isnan(value)
-            changed[at] = k if k == begins or value != what[k - 1] else changed[at - 1]
-            size[at] = size[at - 1]
-            if ordinary:
-                size[at] += value * value if square else abs(value)
-                total = plus(total, (value, 0.0))
-                if square:
-                    total2 = plus(total2, two_product(value, value))
-            high[at], low[at] = total
-            if square:
-                high2[at], low2[at] = total2
-        for step in range(len(first)):
-            i = moved(i, stop, when, first[step])
-            j = moved(max(i, j), stop, when, last[step] + 1)
-            present[row, step] = j > i
-            found = 0.0
-            a, b = i - begins, j - begins
-            n = float(j - i)
-            precise = odd[b] == odd[a]
-            if j > i and nans[b] > nans[a]:
-                found, precise = np.nan, True
-            elif j > i and precise and changed[b] <= i:  # all the same
-                found = what[i] * n if kind == SUM else what[i] if kind == MEAN else 0.0
-            elif j > i and precise:
-                window = minus((high[b], low[b]), (high[a], low[a]))
-                if kind == SUM:
-                    found = window[0] + window[1]
-                elif kind == MEAN:
-                    found = window[0] / n + window[1] / n
-                else:
-                    squares = minus((high2[b], low2[b]), (high2[a], low2[a]))
-                    left = minus(squares, divided(times(window, window), n))
-                    found = (left[0] + left[1]) / n
-                precise = abs(found) * n > size[b] * HARDLY_ANY
-            if j > i and not precise:
-                if kind == SUM:
-                    found = _added_up(what, i, j)
-                elif kind == MEAN:
-                    found = _mean(what, i, j)
-                else:
-                    found = _spread(what, i, j)
-            values[row, step] = np.sqrt(found) if kind == DEVIATION else found
-
-
-def sum_over_time(of: Range) -> Matrix:
-    return measured(of, _sums, SUM)
-
-
-def avg_over_time(of: Range) -> Matrix:
-    return measured(of, _sums, MEAN)
-
-
-def stdvar_over_time(of: Range) -> Matrix:
-    return measured(of, _sums, VARIANCE)
-
-
-def stddev_over_time(of: Range) -> Matrix:
-    return measured(of, _sums, DEVIATION)
 
 
 @kernel
@@ -371,88 +245,6 @@ def changes(of: Range) -> Matrix:
 
 def resets(of: Range) -> Matrix:
     return measured(of, _pairs, RESETS)
-
-
-@inlined
-def between(ordered: Values, nans: int, size: int, share: float) -> Any:
-    """The ``share`` quantile, linear between the two samples around it; NaN is smaller than any number
-    (Prometheus, promql/quantile.go)."""
-    if np.isnan(share) or size == 0:
-        return np.nan
-    if share < 0:
-        return -np.inf
-    if share > 1:
-        return np.inf
-    rank = share * (size - 1)
-    lower = int(np.floor(rank))
-    upper = min(size - 1, lower + 1)
-    if lower < nans:
-        return np.nan
-    weight = rank - np.floor(rank)
-    return ordered[lower - nans] * (1 - weight) + ordered[upper - nans] * weight
-
-
-@inlined
-def _place(ordered: Values, held: int, value: float) -> int:
-    low, high = 0, held
-    while low < high:
-        middle = (low + high) // 2
-        if ordered[middle] < value:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@kernel
-def _ranks(
-    begin: int, end: int, offsets: Index, when: Times, what: Values, first: Times, last: Times,
-    values: Values, present: Mask, kind: int, share: Values,
-) -> None:  # fmt: skip
-    """A quantile of each window, whose values are kept in order while it moves."""
-    ordered = np.empty(longest(begin, end, offsets))
-    for row in range(begin, end):
-        i = j = offsets[row]
-        stop = offsets[row + 1]
-        held = nans = 0
-        for step in range(len(first)):
-            while j < stop and when[j] <= last[step]:
-                if np.isnan(what[j]):
-                    nans += 1
-                else:
-                    at = _place(ordered, held, what[j])
-                    for k in range(held, at, -1):
-                        ordered[k] = ordered[k - 1]
-                    ordered[at] = what[j]
-                    held += 1
-                j += 1
-            while i < j and when[i] < first[step]:
-                if np.isnan(what[i]):
-                    nans -= 1
-                else:
-                    held -= 1
-                    for k in range(_place(ordered, held + 1, what[i]), held):
-                        ordered[k] = ordered[k + 1]
-                i += 1
-            present[row, step] = j > i
-            found = 0.0
-            if j > i and kind == QUANTILE:
-                found = between(ordered, nans, j - i, share[step])
-            elif j > i and nans:
-                found = np.nan
-            elif j > i:
-                middle = between(ordered, 0, held, 0.5)
-                found = between(np.sort(np.abs(ordered[:held] - middle)), 0, held, 0.5)
-            values[row, step] = found
-
-
-def quantile_over_time(share: Scalar, of: Range) -> Matrix:
-    return measured(of, _ranks, QUANTILE, np.ascontiguousarray(share.values), passes=10)
-
-
-def mad_over_time(of: Range) -> Matrix:
-    """Median of the absolute distances from the median."""
-    return measured(of, _ranks, MAD, np.empty(0), passes=50)
 
 
 @kernel

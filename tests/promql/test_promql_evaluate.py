@@ -10,7 +10,7 @@ from rulegen.core.labels import EMPTY, Labels
 from rulegen.core.series import STALE, Samples, Series
 from rulegen.core.spans import Grid
 from rulegen.errors import QueryError, UnsupportedError
-from rulegen.promql import Evaluator, Matrix, Scalar, calls, over_time, parse
+from rulegen.promql import Evaluator, Matrix, Scalar, calls, parse, sums
 from rulegen.promql.memo import Memo
 
 MINUTE = 60_000
@@ -114,7 +114,7 @@ def test_what_is_remembered_is_what_would_be_evaluated(
 
 def test_a_sweep_over_thresholds_evaluates_the_left_side_once(monkeypatch: pytest.MonkeyPatch) -> None:
     done = []
-    averaged = over_time.avg_over_time
+    averaged = sums.avg_over_time
     engine = evaluator(series("a", [1.0, 2.0, 3.0, 4.0]))
     counted = calls.FUNCTIONS | {"avg_over_time": lambda given: done.append(1) or averaged(given.range(0))}
     monkeypatch.setattr(calls, "FUNCTIONS", counted)
