@@ -36,6 +36,7 @@ START = 1_767_225_600_000  # 2026-01-01
 SCRAPE = 30 * SECOND
 WEEK = 7 * DAY
 BEFORE = 30 * DAY  # for the window of 30 days
+PAUSE = 0.5  # seconds between the two sides, so that what one cleans up behind itself is not the other's time
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +137,12 @@ def against(of: Samples, grid: Grid, runs: int, console: Console, home: Path) ->
 
             first = median(lambda expr=case.expr: ours.evaluate(expr, grid), 1)  # type: ignore[misc]
             ask()
-            pairs = [
-                (median(ask, 1), median(lambda expr=case.expr: ours.evaluate(expr, grid), 1))  # type: ignore[misc]
-                for _ in range(runs)
-            ]
+            pairs = []
+            for _ in range(runs):
+                time.sleep(PAUSE)
+                theirs_took = median(ask, 1)
+                time.sleep(PAUSE)
+                pairs.append((theirs_took, median(lambda expr=case.expr: ours.evaluate(expr, grid), 1)))  # type: ignore[misc]
             theirs, here = (statistics.median(side) for side in zip(*pairs, strict=True))
             table.add_row(
                 case.name, f"{theirs:.3f}", f"{here:.4f}", f"{theirs / here:.1f}", f"{case.aim}", f"{first:.2f}"
