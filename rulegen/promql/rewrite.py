@@ -99,6 +99,22 @@ def with_comparison(expr: str, left: str, op: str, threshold: float) -> str:
     return _replace_binary(expr, found.index, new)
 
 
+def with_threshold(expr: str, threshold: float) -> str:
+    """``expr`` with another number in its deciding comparison. Raises ValueError as :func:`with_comparison` does."""
+    found = comparison(expr)
+    if found is None:
+        raise ValueError("the expression has no threshold")
+    return with_comparison(expr, found.left, found.op, threshold)
+
+
+def with_left(expr: str, change: Callable[[str], str]) -> str:
+    """``expr`` with ``change`` made to its deciding comparison's left side. Raises ValueError without one."""
+    found = comparison(expr)
+    if found is None:
+        raise ValueError("the expression has no threshold")
+    return with_comparison(expr, change(found.left), found.op, found.threshold)
+
+
 def with_deciding(expr: str, wrap: Callable[[str], str]) -> str:
     """``expr`` with ``wrap`` applied to its deciding comparison's left side, or to all of it when there is none."""
     found = comparison(expr)
@@ -138,16 +154,6 @@ def fill(pattern: str, **parts: str) -> str:
     return pp.transform(pp.parse(pattern), place).prettify()
 
 
-def excluding(expr: str, label: str, values: Sequence[str]) -> str:
-    """``expr`` with ``label!~"a|b"`` added to each of its selectors."""
-    return _matching(expr, f"{_label(label)}!~{quote(alternatives(values))}")
-
-
-def only(expr: str, label: str, values: Sequence[str]) -> str:
-    """``expr`` with ``label=~"a|b"`` added to each of its selectors."""
-    return _matching(expr, f"{_label(label)}=~{quote(alternatives(values))}")
-
-
 def without_matchers(expr: str, labels: Iterable[str]) -> str:
     """``expr`` with every matcher on one of ``labels`` left out of its range selectors."""
     unwanted = set(labels)
@@ -157,7 +163,7 @@ def without_matchers(expr: str, labels: Iterable[str]) -> str:
             return None
         selector = node.vector_selector
         selector.matchers = pp.Matchers([m for m in selector.matchers.matchers if m.name not in unwanted])
-        return pp.parse(_selector(selector, window=round(node.range.total_seconds() * 1000)))
+        return pp.parse(selector_text(selector, window=round(node.range.total_seconds() * 1000)))
 
     return pp.transform(pp.parse(expr), None, loosen).prettify()
 
@@ -184,7 +190,7 @@ def with_window(expr: str, old: int, new: int) -> str:
 
     def widen(node: pp.Expr) -> pp.Expr | None:
         if isinstance(node, pp.MatrixSelector) and round(node.range.total_seconds() * 1000) == old:
-            return pp.parse(_selector(node.vector_selector, window=new))
+            return pp.parse(selector_text(node.vector_selector, window=new))
         return None
 
     return pp.transform(pp.parse(expr), None, widen).prettify()
@@ -192,11 +198,9 @@ def with_window(expr: str, old: int, new: int) -> str:
 
 def averaged(expr: str, window: int, step: int) -> str:
     """The mean of ``expr`` over ``window`` ms: a range of a bare selector, else a subquery every ``step`` ms."""
-    node = pp.parse(expr)
-    while isinstance(node, pp.ParenExpr):
-        node = node.expr
+    node = _unwrapped(pp.parse(expr))
     if isinstance(node, pp.VectorSelector):
-        return pp.parse(f"avg_over_time({_selector(node, window=window)})").prettify()
+        return pp.parse(f"avg_over_time({selector_text(node, window=window)})").prettify()
     inner = f"({node.prettify()})" if isinstance(node, (pp.BinaryExpr, pp.UnaryExpr)) else node.prettify()
     # A subquery's operand cannot be put in by transform; it is text that the parser itself has just printed.
     return pp.parse(f"avg_over_time({inner}[{format_duration(window)}:{format_duration(step)}])").prettify()
@@ -204,8 +208,53 @@ def averaged(expr: str, window: int, step: int) -> str:
 
 def aggregated(expr: str, op: str, by: Sequence[str]) -> str:
     """``op by (labels) (expr)``; without labels ``op (expr)``."""
-    grouping = f" by ({', '.join(_label(name) for name in by)}) " if by else ""
+    grouping = f" by ({', '.join(checked_label(name) for name in by)}) " if by else ""
     return fill(f"{op}{grouping}(A)", A=expr)
+
+
+def ratio(expr: str) -> tuple[str, str] | None:
+    """The two sides of ``expr`` where it is a quotient, else None."""
+    node = _unwrapped(pp.parse(expr))
+    if not isinstance(node, pp.BinaryExpr) or str(node.op) != "/" or _number(node.rhs) is not None:
+        return None
+    return node.lhs.prettify(), node.rhs.prettify()
+
+
+def counted(expr: str) -> str:
+    """``expr`` with each per-second ``rate`` made the number of events in its window."""
+
+    def count(node: pp.Expr) -> pp.Expr | None:
+        if isinstance(node, pp.Call) and node.func.name == "rate":
+            return pp.parse(f"increase({node.args[0].prettify()})")
+        return None
+
+    return pp.transform(pp.parse(expr), None, count).prettify()
+
+
+def grouping(expr: str) -> tuple[str, ...] | None:
+    """The labels by which ``expr`` is aggregated, also both sides of a quotient alike; None where it is not."""
+    parts = ratio(expr)
+    if parts is not None:
+        left, right = map(grouping, parts)
+        return left if left == right else None
+    node = _unwrapped(pp.parse(expr))
+    if not isinstance(node, pp.AggregateExpr) or node.modifier is None or node.modifier.type != pp.AggModifierType.By:
+        return None
+    return tuple(node.modifier.labels)
+
+
+def regrouped(expr: str, by: Sequence[str]) -> str:
+    """``expr`` aggregated by other labels. Raises ValueError where :func:`grouping` finds none."""
+    if grouping(expr) is None:
+        raise ValueError("the expression is not aggregated by labels")
+    parts = ratio(expr)
+    if parts is not None:
+        return fill("A / B", A=regrouped(parts[0], by), B=regrouped(parts[1], by))
+    node = _unwrapped(pp.parse(expr))
+    assert isinstance(node, pp.AggregateExpr)
+    if node.param is not None:
+        raise ValueError(f"{node.op} takes a parameter")
+    return aggregated(node.expr.prettify(), str(node.op), by)
 
 
 def number(value: float) -> str:
@@ -215,6 +264,42 @@ def number(value: float) -> str:
         return str(int(value))
     text = repr(value)
     return f"{Decimal(text):f}" if "e-" in text and abs(value) > 1e-9 else text
+
+
+def selector_text(
+    node: pp.VectorSelector, extra: Sequence[str] = (), window: int | None = None, offset: int | None = None
+) -> str:
+    """A selector's PromQL from its parts, with ``extra`` matchers and, when given, a range ``window`` and in place of
+    its own an ``offset``, in ms. Raises ValueError where matchers are joined by ``or``."""
+    if node.matchers.or_matchers:
+        raise ValueError("selectors with `or` between matchers are not rewritten")
+    matchers = [f"{m.name}{_operator(m)}{quote(m.value)}" for m in node.matchers.matchers]
+    plain = node.name is not None and re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", node.name)
+    if node.name is not None and not plain:
+        matchers.insert(0, f"{METRIC_NAME}={quote(node.name)}")
+    matchers += [text for text in extra if text not in matchers]
+    text = (node.name or "") if plain else ""
+    if matchers or not text:
+        text += "{" + ",".join(matchers) + "}"
+    if window is not None:
+        text += f"[{format_duration(window)}]"
+    if node.at is not None:
+        kind = str(node.at.type)
+        text += " @ start()" if "Start" in kind else " @ end()" if "End" in kind else ""
+        if node.at.at is not None:
+            text += f" @ {node.at.at.timestamp():.3f}"
+    if offset is None:
+        offset = round(node.offset.total_seconds() * 1000) if node.offset is not None else 0
+    if offset:
+        text += f" offset {'-' if offset < 0 else ''}{format_duration(abs(offset))}"
+    return text
+
+
+def checked_label(name: str) -> str:
+    """``name``. Raises ValueError when it is not a label name."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"not a label name: {name!r}")
+    return name
 
 
 def _replace_binary(expr: str, index: int, new: str) -> str:
@@ -229,6 +314,12 @@ def _replace_binary(expr: str, index: int, new: str) -> str:
         return None
 
     return pp.transform(pp.parse(expr), place).prettify()
+
+
+def _unwrapped(node: pp.Expr) -> pp.Expr:
+    while isinstance(node, pp.ParenExpr):
+        node = node.expr
+    return node
 
 
 def _binding(node: pp.Expr) -> int:
@@ -247,47 +338,5 @@ def _number(node: pp.Expr) -> float | None:
     return node.val if isinstance(node, pp.NumberLiteral) else None
 
 
-def _matching(expr: str, matcher: str) -> str:
-    def narrow(node: pp.Expr) -> pp.Expr | None:
-        if isinstance(node, pp.MatrixSelector):
-            return pp.parse(_selector(node.vector_selector, (matcher,), round(node.range.total_seconds() * 1000)))
-        if isinstance(node, pp.VectorSelector):
-            return pp.parse(_selector(node, (matcher,)))
-        return None
-
-    return pp.transform(pp.parse(expr), narrow).prettify()
-
-
-def _selector(node: pp.VectorSelector, extra: Sequence[str] = (), window: int | None = None) -> str:
-    """A selector's PromQL from its parts, with ``extra`` matchers and, when given, a range ``window`` in ms."""
-    if node.matchers.or_matchers:
-        raise ValueError("selectors with `or` between matchers are not rewritten")
-    matchers = [f"{m.name}{_operator(m)}{quote(m.value)}" for m in node.matchers.matchers]
-    plain = node.name is not None and re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", node.name)
-    if node.name is not None and not plain:
-        matchers.insert(0, f"{METRIC_NAME}={quote(node.name)}")
-    matchers += [text for text in extra if text not in matchers]
-    text = (node.name or "") if plain else ""
-    if matchers or not text:
-        text += "{" + ",".join(matchers) + "}"
-    if window is not None:
-        text += f"[{format_duration(window)}]"
-    if node.at is not None:
-        kind = str(node.at.type)
-        text += " @ start()" if "Start" in kind else " @ end()" if "End" in kind else ""
-        if node.at.at is not None:
-            text += f" @ {node.at.at.timestamp():.3f}"
-    if node.offset is not None and node.offset.total_seconds():
-        ms = round(node.offset.total_seconds() * 1000)
-        text += f" offset {'-' if ms < 0 else ''}{format_duration(abs(ms))}"
-    return text
-
-
 def _operator(matcher: pp.Matcher) -> str:
     return next(text for op, text in _MATCH_OPERATORS if matcher.op == op)
-
-
-def _label(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"not a label name: {name!r}")
-    return name

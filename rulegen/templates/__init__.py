@@ -2,14 +2,21 @@
 
 from rulegen.templates import (
     aggregate_count,
+    aggregate_expr,
     aggregate_ratio,
     burn_rate,
     carve_out,
     collapse,
     demote,
+    floor,
     hold,
+    latch,
+    late_data,
+    narrow,
+    relabel,
     retune,
     smooth,
+    split_severity,
 )
 from rulegen.templates.template import Template
 
@@ -19,7 +26,14 @@ TEMPLATES: tuple[Template, ...] = (
     carve_out.TEMPLATE,  # noisy targets excluded: 10%
     demote.TEMPLATE,  # 8%
     collapse.TEMPLATE,  # coarser aggregation: 7%
+    split_severity.TEMPLATE,  # page only above a higher threshold
+    narrow.TEMPLATE,  # scope narrowed: 6%
+    floor.TEMPLATE,  # > 0 becomes > N: among the looser thresholds
     smooth.TEMPLATE,  # longer window 4%, smoothing 2%
+    relabel.TEMPLATE,  # office hours 3%, and inhibited by a label
+    latch.TEMPLATE,  # comparison rewritten
+    late_data.TEMPLATE,  # 1%
+    aggregate_expr.TEMPLATE,  # coarser aggregation by another operator
     aggregate_count.TEMPLATE,  # almost never
     aggregate_ratio.TEMPLATE,
     burn_rate.TEMPLATE,  # never, among the noisy alerts that people touched
