@@ -48,7 +48,7 @@ def suggest(
         options.Texts | None, options.opt("--protect", "Rules never to touch; repeatable.", options.JUDGE, "MATCHERS")
     ] = None,
     demote: Annotated[
-        bool, typer.Option("--demote/--no-demote", help="May a page become a ticket?", rich_help_panel=options.JUDGE)
+        bool, options.opt("--demote/--no-demote", "May pages become tickets, be muted, or go?", options.JUDGE)
     ] = True,
     allow_losing_lucky: Annotated[
         bool, options.opt("--allow-losing-lucky", "Catches no better than chance may be lost.", options.JUDGE)

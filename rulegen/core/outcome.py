@@ -131,7 +131,8 @@ class Evidence:
     lucky: tuple[str, ...]  # caught, and protected, but no better than chance
     null: str  # which null model luck was measured with; "" where luck was not measured
     longest: tuple[int, int] = (0, 0)  # ms
-    notices: tuple[int, int] | None = None  # noise notifications of this rule alone, before → after
+    # Noise notifications before → after: of this rule alone, or for a change of the routing those of all rules.
+    notices: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,4 +204,5 @@ class Report:
     unmatched: tuple[tuple[str, str], ...] = ()  # rule and the selector in it that matched nothing
     notices: Notices | None = None
     rerouted: tuple[Suggestion, ...] = ()  # accepted changes of the routing
+    alerts: tuple[Labels, ...] = field(default=(), repr=False)  # every label set that fired, as rules are
     credible: int | None = None  # of the targets caught before, those caught beyond luck; None: not measured

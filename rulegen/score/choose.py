@@ -33,6 +33,7 @@ COMPLEXITY = {
     "burn_rate": 6,
     "aggregate_count": 10,
     "aggregate_ratio": 10,
+    "dedupe": 4,
     "demote": 20,
 }
 TARGET = 4.0  # for each target that is named: a list of names ages
