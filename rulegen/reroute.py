@@ -89,6 +89,9 @@ def _tried(
     for source in _sources(pager.desk, candidate):
         if source in chosen:
             reasons.append(f"leans on {pager.desk.rules[source][0].name}, which another suggestion changes")
+    taken = {change.matchers for change in accepted if not isinstance(change, Inhibition)}
+    if any(not isinstance(change, Inhibition) and change.matchers in taken for change in candidate.routing):
+        reasons.append("another suggestion already gives these alerts a route of their own")
     noise = (0, 0)
     for rules in ({}, chosen):
         before = pager.told(rules, accepted)

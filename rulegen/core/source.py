@@ -78,16 +78,13 @@ class RuleSource:
 
 @dataclass(frozen=True, slots=True)
 class Insertion:
-    """Where new items of a list go: ``text[start:end]`` becomes ``head``, the items' lines, and ``tail``.
-
-    ``dash`` is the column of the items' ``-``.
-    """
+    """Where new items of a list go: ``text[start:end]`` becomes ``head`` and the items' lines. ``dash`` is the column
+    of the items' ``-``. Of several at one place those further right come first."""
 
     start: int
     end: int
     dash: int
     head: str = ""
-    tail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,13 +65,16 @@ def spliced(
             return None
         items = splices.setdefault(place, [])
         items.insert(0 if part.key == "routes" else len(items), _item(part, place.dash, newline))
-    made = []
-    for place, items in splices.items():
-        new = place.head + "".join(items) + place.tail
-        if place.end > place.start or not source.text[place.end :]:
-            new = new.removesuffix(newline) if place.end > place.start else new
-        made.append(Splice(place.start, place.end, new))
-    return applied(source.text, made)
+    made: dict[int, Splice] = {}
+    for place, items in sorted(splices.items(), key=lambda one: -one[0].dash):
+        new = place.head + "".join(items)
+        if place.end > place.start:  # in the place of an empty list, on whose line something may follow
+            new = new.removesuffix(newline)
+        elif place.start not in made and not source.text[: place.start].endswith("\n"):
+            new = newline + new  # the file's last line had no end
+        before = made[place.start].new if place.start in made else ""
+        made[place.start] = Splice(place.start, place.end, before + new)
+    return applied(source.text, made.values())
 
 
 def added(suggestions: Sequence[Suggestion], routing: Routing, alerts: Sequence[Labels]) -> Routing:
@@ -174,7 +177,13 @@ def _times(one: TimeInterval) -> str:
 
 
 def _matchers(matchers: Sequence[Matcher]) -> str:
-    return f"[{', '.join(map(_quoted, map(str, matchers)))}]"
+    return f"[{', '.join(_quoted(_matcher(one)) for one in matchers)}]"
+
+
+def _matcher(one: Matcher) -> str:
+    """As Alertmanager's classic parser reads it (pkg/labels/parse.go), which knows three escapes only."""
+    value = one.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'{one.name}{one.operator}"{value}"'
 
 
 def _quoted(text: str) -> str:

@@ -37,13 +37,12 @@ def _place(text: str, parent: MappingNode, key: str, *, first: bool) -> Insertio
     found = parent.fields().get(key)
     if found is None:
         end = _line_end(text, parent.end - 1)
-        lead = "" if text[:end].endswith("\n") else newline
-        return Insertion(end, end, column + 2, f"{lead}{' ' * column}{key}:{newline}")
+        return Insertion(end, end, column + 2, f"{' ' * column}{key}:{newline}")
     value = found[1]
     if value.anchor or value.style == "alias":
         return None
     if _is_empty(value):
-        return Insertion(value.start, value.end, column + 2, newline, "")
+        return Insertion(value.start, value.end, column + 2, newline)
     if not isinstance(value, SequenceNode) or value.style != "sequence" or not value.items:
         return None
     item = value.items[0] if first else value.items[-1]
@@ -57,8 +56,7 @@ def _place(text: str, parent: MappingNode, key: str, *, first: bool) -> Insertio
             at = above  # a comment above the first item is about it
         return Insertion(at, at, dash_column)
     end = _line_end(text, item.end - 1)
-    lead = "" if text[:end].endswith("\n") else newline
-    return Insertion(end, end, dash_column, lead)
+    return Insertion(end, end, dash_column)
 
 
 def _is_empty(value: Node) -> bool:
