@@ -34,6 +34,8 @@ COMPLEXITY = {
     "aggregate_count": 10,
     "aggregate_ratio": 10,
     "dedupe": 4,
+    "inhibit": 4,  # these two have their turn after the rules
+    "group": 4,
     "demote": 20,
 }
 TARGET = 4.0  # for each target that is named: a list of names ages

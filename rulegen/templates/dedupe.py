@@ -5,7 +5,7 @@ from __future__ import annotations
 from rulegen.core.candidate import Choice, Slot, Slots
 from rulegen.core.cluster import Cluster, Grade, Relation
 from rulegen.core.rule import Rule
-from rulegen.templates.template import Template
+from rulegen.templates.template import Template, word
 
 COVERING = (Relation.DUPLICATE, Relation.COVERS)
 
@@ -22,6 +22,7 @@ def slots(cluster: Cluster) -> tuple[Slot, ...] | None:
 
 
 def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
+    word(filled, "cover")  # which rule covers it is checked by the replay; here it only has to be one
     return ()
 
 
