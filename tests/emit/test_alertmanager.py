@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import suggestion
 from histories import unhurried
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,12 +82,19 @@ receivers:
 FLOW = "route: {receiver: r, routes: [{matchers: ['a=b'], receiver: r}]}\nreceivers: [{name: r}]\n"
 
 
-def suggestions(*changes: RoutingChange) -> list[Suggestion]:
-    found = []
-    for number, change in enumerate(changes):
-        one = suggestion(RuleRef("r.yml", "g", number), OLD, OLD, id=f"s-{number}-routing", template="group")
-        found.append(replace(one, candidate=replace(one.candidate, change="routing", routing=(change,))))
-    return found
+Make = Callable[..., list[Suggestion]]
+
+
+@pytest.fixture(scope="module")
+def suggestions(make_suggestion: Callable[..., Suggestion]) -> Make:
+    def made(*changes: RoutingChange) -> list[Suggestion]:
+        found = []
+        for number, change in enumerate(changes):
+            one = make_suggestion(RuleRef("r.yml", "g", number), OLD, OLD, id=f"s-{number}-routing", template="group")
+            found.append(replace(one, candidate=replace(one.candidate, change="routing", routing=(change,))))
+        return found
+
+    return made
 
 
 def amtool(path: Path) -> None:
@@ -97,7 +104,9 @@ def amtool(path: Path) -> None:
 
 @pytest.mark.parametrize("text", CONFIGS.values(), ids=CONFIGS)
 @pytest.mark.parametrize("which", [(0,), (1,), (2,), (0, 1, 2), (2, 1, 0)], ids=str)
-def test_the_users_file_with_it_routes_as_judged(text: str, which: tuple[int, ...], tmp_path: Path) -> None:
+def test_the_users_file_with_it_routes_as_judged(
+    text: str, which: tuple[int, ...], tmp_path: Path, suggestions: Make
+) -> None:
     routing, source = parse_alertmanager(text, "am.yml")
     wanted = suggestions(*(CHANGES[k] for k in which))
     new = spliced(wanted, routing, source, ALERTS)
@@ -111,14 +120,14 @@ def test_the_users_file_with_it_routes_as_judged(text: str, which: tuple[int, ..
     assert ("\r\n" in text) == ("\r\n" in new) and new.count("\r\n") in (0, new.count("\n"))
 
 
-def test_what_is_written_in_braces_is_left_alone() -> None:
+def test_what_is_written_in_braces_is_left_alone(suggestions: Make) -> None:
     routing, source = parse_alertmanager(FLOW, "am.yml")
     assert spliced(suggestions(CHANGES[1]), routing, source, ALERTS) is None
     assert spliced(suggestions(CHANGES[0]), routing, source, ALERTS) is not None  # a key of its own at the top
 
 
 @pytest.mark.parametrize("text", CONFIGS.values(), ids=CONFIGS)
-def test_amtool_takes_the_fragment_inside_a_whole_configuration(text: str, tmp_path: Path) -> None:
+def test_amtool_takes_the_fragment_inside_a_whole_configuration(text: str, tmp_path: Path, suggestions: Make) -> None:
     routing, _ = parse_alertmanager(text, "am.yml")
     wanted = suggestions(*CHANGES)
     yaml = YAML(typ="safe")
@@ -132,8 +141,8 @@ def test_amtool_takes_the_fragment_inside_a_whole_configuration(text: str, tmp_p
 
 
 @unhurried
-@given(st.text(min_size=1), st.text())
-def test_names_and_values_from_outside_stay_what_they_are(name: str, value: str) -> None:
+@given(name=st.text(min_size=1), value=st.text())
+def test_names_and_values_from_outside_stay_what_they_are(suggestions: Make, name: str, value: str) -> None:
     """Alert names and label values are written by strangers; they come back as they were or not at all."""
     try:
         name.encode(), value.encode()
