@@ -57,7 +57,7 @@ class Kept:
             body = inflating.decompress(data, 16 * MOST_SAMPLES + _HEADS)
             size = int.from_bytes(body[:4], "little")
             marks, heads = json.loads(body[4 : 4 + size])
-            labels, counts = [Labels(map(tuple, pairs)) for pairs, _ in heads], [int(count) for _, count in heads]
+            labels, counts = [_labels(pairs) for pairs, _ in heads], [int(count) for _, count in heads]
             total, rest = sum(counts), memoryview(body)[4 + size :]
             if not inflating.eof or min(counts, default=0) < 0 or len(rest) != 16 * total:
                 raise ValueError("an entry is not whole")
@@ -157,6 +157,12 @@ class Pages:
             for _, series in self._fresh:
                 joined.add(_cut(series, run))
         self._shelf.store(start, Kept(kept.marks | set(hours), joined.series()))
+
+
+def _labels(pairs: list[list[str]]) -> Labels:
+    if not all(isinstance(text, str) for pair in pairs for text in pair):
+        raise ValueError("a label is no text")
+    return Labels((name, value) for name, value in pairs)
 
 
 def _touching(spans: Iterable[Span]) -> tuple[Span, ...]:
