@@ -32,6 +32,8 @@ def suggest(
     user: options.User = "",
     ca: options.Ca = "",
     timeout: options.Timeout = "30s",
+    cache: options.CacheDir = None,
+    no_cache: options.NoCache = False,
     lead: options.Lead = "15m",
     carry: options.Carry = "1h",
     grace: options.Grace = "1m",
@@ -90,6 +92,8 @@ def suggest(
         user=user,
         ca=ca,
         timeout=milliseconds("--timeout", timeout, least=1),
+        cache=cache,
+        no_cache=no_cache,
     )
     settings = Settings(
         lead=milliseconds("--lead", lead),
