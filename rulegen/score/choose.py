@@ -8,7 +8,7 @@ any subset. Under that, the noise is to be least: a covering problem, see :mod:`
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,20 +74,20 @@ def choice(standing: Standing, passed: Mapping[RuleRef, Sequence[Verdict]], weig
     for ref in refs:
         some = sorted((one for one in passed[ref] if one.outcome is not None), key=lambda one: _text(one.candidate))
         candidates.append([None, *(verdict.candidate for verdict in some)])
-        options.append(_options(standing, ref, some, weights))
+        options.append(options_for(standing, ref, some, weights))
     found = cheapest(options, uncovered(standing, refs))
     picked = {ref: some[at] for ref, some, at in zip(refs, candidates, found.taken, strict=True)}
     chosen = {ref: candidate for ref, candidate in picked.items() if candidate is not None}
     return Choice(chosen, found.cost, found.gap)
 
 
-def uncovered(standing: Standing, refs: Sequence[RuleRef]) -> frozenset[int]:
+def uncovered(standing: Standing, refs: Collection[RuleRef]) -> frozenset[int]:
     """The protected targets that no rule but those at ``refs`` catches in time."""
     others = [caught for ref, caught in standing.timely.items() if ref not in set(refs)]
     return frozenset(np.flatnonzero(standing.protected).tolist()).difference(*(caught.tolist() for caught in others))
 
 
-def _options(standing: Standing, ref: RuleRef, passed: Sequence[Verdict], weights: Weights) -> list[Option]:
+def options_for(standing: Standing, ref: RuleRef, passed: Sequence[Verdict], weights: Weights = EVEN) -> list[Option]:
     """The rule as it is, and then what would come of each of ``passed``."""
     fit = standing.parts.fit
     total_pages = max(1.0, float(sum(o.pages[fit].sum() for o in standing.before.values())))

@@ -100,7 +100,7 @@ def _sure(rules: Sequence[Sequence[Option]], kept: Sequence[Sequence[int]]) -> f
 
 def _parts(targets: Sequence[frozenset[int]]) -> Iterator[list[int]]:
     """Rules (by place) that are connected by the ``targets`` [rules] they may cover, each set rising."""
-    group = {}  # target → the rules of its part
+    group: dict[int, set[int]] = {}  # target → the rules of its part
     for k, mine in enumerate(targets):
         merged = {k}.union(*(group[t] for t in mine if t in group))
         covered = mine | {t for t, some in group.items() if some & merged}
@@ -178,7 +178,7 @@ class _Search:
         return best, kept
 
     def _reduced(self, price: Floats) -> Floats:
-        """[options] what each costs after the prices of what it covers; einsum, since BLAS sums as its threads fall."""
+        """[options] the costs after the prices of what is covered; einsum, since BLAS sums as its threads fall."""
         found: Floats = self.cost - np.einsum("ot,t->o", self.ones, price)
         return found
 
