@@ -20,7 +20,7 @@ from rulegen.propose.refused import Refused
 from rulegen.propose.render import distinct, render
 from rulegen.replay.replay import Replayer
 from rulegen.score.choose import choose
-from rulegen.score.cover import uncovered
+from rulegen.score.deputy import uncovered
 from rulegen.score.gate import Standing, reasons
 from rulegen.score.judge import Judge
 from rulegen.score.luck import Null, credible, null_model
