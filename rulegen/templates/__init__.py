@@ -7,6 +7,7 @@ from rulegen.templates import (
     carve_out,
     collapse,
     demote,
+    gate,
     hold,
     retune,
     smooth,
@@ -19,6 +20,7 @@ TEMPLATES: tuple[Template, ...] = (
     carve_out.TEMPLATE,  # noisy targets excluded: 10%
     demote.TEMPLATE,  # 8%
     collapse.TEMPLATE,  # coarser aggregation: 7%
+    gate.TEMPLATE,  # and, unless: 7%
     smooth.TEMPLATE,  # longer window 4%, smoothing 2%
     aggregate_count.TEMPLATE,  # almost never
     aggregate_ratio.TEMPLATE,
