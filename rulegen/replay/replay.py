@@ -171,8 +171,8 @@ class Replayer:
         return peaks
 
     def level(self, ref: RuleRef, expr: str, grid: Grid) -> Matrix | None:
-        """What ``expr`` is at each evaluation of the rule at ``ref``, whose grid is ``grid``; None where that can't be
-        told: it is not supported, is no vector, or is too much to hold at once."""
+        """What ``expr`` is at each evaluation of the rule at ``ref``, whose grid is ``grid``; None where that can't
+        be told: it is not supported, is no vector, or is too much to hold at once."""
         offset = self._groups[ref].query_offset
         try:
             if self._evaluator.width(expr) * len(grid) > CELLS:
