@@ -209,7 +209,9 @@ def words(change: Change) -> Words:
     gone = [one for one in pairs[False] if one not in pairs[True]]
     marks = [(name, after.labels.get(name, "")) for name in sorted({*before.labels, *after.labels})]
     return Words(
-        durations=tuple(dict.fromkeys((before.hold, after.hold, before.keep_firing_for, after.keep_firing_for, *_durations(new)))),
+        durations=tuple(
+            dict.fromkeys((before.hold, after.hold, before.keep_firing_for, after.keep_firing_for, *_durations(new)))
+        ),
         numbers=tuple(sorted({value for node in new if (value := constant(node)) is not None})),
         excluded=tuple(
             dict.fromkeys(

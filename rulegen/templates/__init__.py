@@ -7,9 +7,13 @@ from rulegen.templates import (
     burn_rate,
     carve_out,
     collapse,
+    dedupe,
     demote,
     floor,
+    gate,
+    group,
     hold,
+    inhibit,
     latch,
     late_data,
     narrow,
@@ -23,9 +27,11 @@ from rulegen.templates.template import Template
 TEMPLATES: tuple[Template, ...] = (
     hold.TEMPLATE,  # longer for: 29%; keep_firing_for: under 1%
     retune.TEMPLATE,  # 21%
+    dedupe.TEMPLATE,  # retired: 11%
     carve_out.TEMPLATE,  # noisy targets excluded: 10%
     demote.TEMPLATE,  # 8%
     collapse.TEMPLATE,  # coarser aggregation: 7%
+    gate.TEMPLATE,  # and, unless: 7%
     split_severity.TEMPLATE,  # page only above a higher threshold
     narrow.TEMPLATE,  # scope narrowed: 6%
     floor.TEMPLATE,  # > 0 becomes > N: among the looser thresholds
@@ -33,6 +39,8 @@ TEMPLATES: tuple[Template, ...] = (
     relabel.TEMPLATE,  # office hours 3%, and inhibited by a label
     latch.TEMPLATE,  # comparison rewritten
     late_data.TEMPLATE,  # 1%
+    inhibit.TEMPLATE,  # the routing is not in those commits
+    group.TEMPLATE,
     aggregate_expr.TEMPLATE,  # coarser aggregation by another operator
     aggregate_count.TEMPLATE,  # almost never
     aggregate_ratio.TEMPLATE,

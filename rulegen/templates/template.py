@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rulegen.core.candidate import Change, Choice, RoutingChange, Slot, Slots
 from rulegen.core.cluster import Cluster, Grade
 from rulegen.core.durations import format_duration
+from rulegen.core.labels import ALERT_NAME
+from rulegen.core.routing import Matcher
 from rulegen.core.rule import Rule
 from rulegen.promql.reselect import count_selectors, measured
 
@@ -69,6 +71,17 @@ def selector_places(expr: str, filled: Slots) -> range:
     if not 0 <= at < count:
         raise ValueError(f"the expression has no selector {named}")
     return range(at, at + 1)
+
+
+def exactly(labels: Mapping[str, str]) -> tuple[Matcher, ...]:
+    """Alertmanager matchers for exactly these labels, sorted by name."""
+    return tuple(Matcher(name, "=", value) for name, value in sorted(labels.items()))
+
+
+def alerts_of(rule: Rule) -> tuple[Matcher, ...]:
+    """Alertmanager matchers for the alerts of ``rule``: its name, and the labels that it always gives them."""
+    fixed = {name: value for name, value in rule.labels.items() if "{{" not in value}
+    return exactly({**fixed, ALERT_NAME: rule.name})
 
 
 def duration(filled: Slots, name: str) -> int:
