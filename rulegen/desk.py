@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from rulegen.cluster.conditions import Seen, Signal, conditions, signals
+from rulegen.cluster.counters import counters
 from rulegen.cluster.describe import describe
+from rulegen.cluster.telling import telling
 from rulegen.core.candidate import Candidate, Proposal
 from rulegen.core.cluster import Cluster, Condition, Grade
 from rulegen.core.history import History
@@ -162,29 +164,37 @@ class Desk:
                 weeks=weeks,
                 incidents_touched=int(parts.fit[self.judge.block_of[self.before[ref].caught]].sum()),
             )
-            found = self._conditions(ref, parts, noisy, company) if cluster.grade is Grade.METRICS else ()
-            yield replace(cluster, inventory=replace(cluster.inventory, conditions=found))
+            catching = self._catching(ref, parts)
+            seen = Seen(rule, firings, noisy, catching)
+            raw = cluster.grade is Grade.METRICS
+            more = replace(
+                cluster.inventory,
+                conditions=self._conditions(ref, seen, company) if raw else (),
+                counters=counters(cluster.inventory.metrics, self.history.samples) if raw else (),
+                telling=telling(rule, firings, noisy, catching),
+            )
+            yield replace(cluster, inventory=more)
 
     def _noisy(self, ref: RuleRef, parts: Parts) -> bool:
         """Whether there is a pattern to learn from in the fit part: several pages, or one that did not end."""
         before = self.before[ref]
         return bool(before.pages[parts.fit].sum() >= LEAST_PAGES or before.minutes[parts.fit].sum() >= LEAST_MINUTES)
 
-    def _conditions(
-        self, ref: RuleRef, parts: Parts, noisy: Mask, company: Sequence[Signal]
-    ) -> tuple[Condition, ...]:
-        """What could gate the rule at ``ref``, told from the fit part alone."""
+    def _catching(self, ref: RuleRef, parts: Parts) -> Mask:
+        """[firings] those of the rule at ``ref`` that catch something in the fit part."""
         firings = self.fired[ref]
         vital = np.array([not one.negligible for one in self.judge.targets], dtype=np.bool_)
         pairs = catches(self.judge, firings, ref)
         catching = np.zeros(len(firings), dtype=np.bool_)
         catching[pairs[vital[pairs[:, 1]], 0]] = True
-        catching &= parts.fit[self.judge.blocks_at(firings.start)]
+        return catching & parts.fit[self.judge.blocks_at(firings.start)]
+
+    def _conditions(self, ref: RuleRef, seen: Seen, company: Sequence[Signal]) -> tuple[Condition, ...]:
+        """What could gate the rule at ``ref``."""
 
         def level(expr: str) -> Matrix | None:
-            return self.replayer.level(ref, expr, firings.grid)
+            return self.replayer.level(ref, expr, self.fired[ref].grid)
 
-        seen = Seen(self.rules[ref][0], firings, noisy, catching)
         return conditions(seen, company, self.replayer.metrics, level)
 
     def _candidates(self, cluster: Cluster) -> tuple[Candidate, ...]:
