@@ -1,8 +1,8 @@
-"""Rules as they stand in repositories are often text that a program fills in; here it is filled in with stand-ins.
+"""Rules as they stand in repositories are often text that a program fills in; here it is filled with stand-ins.
 
-``%(selector)s``, ``%s``, ``<%= … %>``, ``{{ … }}`` and ``«…»`` stand for matchers, label names, metric names, durations
-or numbers; what they stand between says which. The same placeholder always becomes the same stand-in, so a rule and its
-changed version stay comparable.
+``%(selector)s``, ``%s``, ``<%= … %>``, ``{{ … }}`` and ``«…»`` stand for matchers, label names, metric names,
+durations or numbers; what they stand between says which. The same placeholder always becomes the same stand-in, so a
+rule and its changed version stay comparable.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Whether two expressions are the same but for how they are written.
 
 The same are: numbers however written and constant arithmetic; brackets that change nothing; the order of labels, of
-matchers, of alternatives in a list, of filters behind ``and`` and ``unless``, and of the sides of ``+``, ``*`` and a comparison
-with a number; a list of one value and that value; two lists of what is left out and the two in one.
+matchers, of alternatives in a list, of filters behind ``and`` and ``unless``, and of the sides of ``+``, ``*`` and a
+comparison with a number; a list of one value and that value; two lists of what is left out and the two in one.
 """
 
 from __future__ import annotations

@@ -2,20 +2,25 @@
 
 ``python -m evals.tunings [FILE] [--misses]`` reads one change a line (default: human-tunings/tunings.jsonl beside the
 repository) and tries: every template is given values for its slots that stand in the rule after, and renders; then
-every template once more on what came out. A change is expressed when the result is the rule after: the same name,
-``for``, ``keep_firing_for`` and labels, and the same expression but for how it is written (``evals.sameness``). Two
-figures are printed. *Any value*: a slot takes any value of its kind, as a proposer could be offered it. *Offered*: only
-the waits, windows, severities and numbers that the template itself offers, with the thresholds at the usual multiples;
-names of labels, values and conditions are those of the rule after, since an inventory holds what exists.
+every template once more on what came out. A change is expressed when the result is the rule after: the same ``for``,
+``keep_firing_for`` and labels, and the same expression but for how it is written (``evals.sameness``); the alert's
+name is not compared.
+
+Two figures are printed. *Any value*: a slot takes any value of its kind, as a proposer could be offered it. *Offered*:
+only the waits, windows, severities and factors that the template itself offers, with thresholds at the usual
+multiples, and no more picks than it allows; names of labels, values and conditions are those of the rule after, since
+an inventory holds what exists.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
@@ -34,9 +39,8 @@ from rulegen.promql.reselect import bare, branches
 from rulegen.promql.rewrite import comparison
 from rulegen.promql.tree import nodes
 from rulegen.templates import TEMPLATES
-from rulegen.templates.template import Template
 
-MOST_FILLINGS = 4000  # of one template's slots; the likeliest come first
+MOST_FILLINGS = 1500  # of one template's slots; the likeliest come first
 FACTS = Facts(50, 200.0, 25.0, 4, 2 * MINUTE, 9 * MINUTE, 4 * MINUTE, 0.5, 0.1, 0.4, 0.01, 0.2, 1)
 PLACE = RuleRef("rules.yml", "g", 0)
 OTHER = Companion(RuleRef("rules.yml", "g", 1), Labels({"alertname": "Other"}), Relation.COVERS, 0, 1.0, 9.0)
@@ -57,6 +61,7 @@ class Words:
 
     durations: tuple[int, ...]
     numbers: tuple[float, ...]
+    factors: tuple[float, ...]  # by which a number of the rule before becomes one of the rule after
     excluded: tuple[tuple[str, str], ...]  # label, pattern: on the rule after and not on the one before
     wanted: tuple[tuple[str, str], ...]
     groupings: tuple[tuple[str, ...], ...]
@@ -83,7 +88,7 @@ def main() -> None:
 
 
 def expressed(change: Change, *, offered: bool = False) -> tuple[str, ...] | None:
-    """The template, or the two in order, that make the rule after out of the rule before; None: no such two were found.
+    """The template, or the two in order, that make the rule after out of the rule before; None: none were found.
 
     The second step is tried from what the first brought nearer to the rule after.
     """
@@ -146,10 +151,12 @@ def _values(slot: Slot, change: Change, known: Words, offered: bool) -> Iterable
         wanted: list[SlotValue] = [*known.durations]
         return [one for one in wanted if one in choices] if offered else wanted
     if all(isinstance(value, float) for value in choices):
-        numbers: list[SlotValue] = [*known.numbers]
+        numbers: list[SlotValue] = [*(known.factors if slot.name == "factor" else known.numbers)]
         return [one for one in numbers if one in choices] if offered else numbers
     if slot.name == "selectors" and not offered:
-        return [*choices, *(f"s{at}" for at in range(len(choices), 12))]
+        return dict.fromkeys([*choices, *(f"s{at}" for at in range(12))])
+    if slot.name == "number" and not offered:
+        return dict.fromkeys([*choices, *(f"n{at}" for at in range(12))])
     if change.after is not None and slot.name in change.after.labels and not offered:
         return dict.fromkeys([*choices, change.after.labels[slot.name]])
     return choices
@@ -187,11 +194,11 @@ def cluster_of(change: Change, known: Words, offered: bool) -> Cluster:
     limits = {found.threshold * f for f in FACTORS} | {found.threshold / f for f in FACTORS} if found else set()
     inventory = Inventory(
         labels=tuple((name, 2) for name in names),
-        values=tuple((label, _exact(pattern)) for label, pattern in known.excluded),
+        values=known.excluded,
         thresholds=tuple(sorted(limits if offered else known.numbers)),
         conditions=known.conditions,
         counters=_bare(rule.expr),
-        telling=tuple((label, _exact(pattern)) for label, pattern in known.wanted),
+        telling=known.wanted,
         marks=known.labels,
     )
     return Cluster(
@@ -213,6 +220,7 @@ def words(change: Change) -> Words:
             dict.fromkeys((before.hold, after.hold, before.keep_firing_for, after.keep_firing_for, *_durations(new)))
         ),
         numbers=tuple(sorted({value for node in new if (value := constant(node)) is not None})),
+        factors=tuple(sorted(_factors(old, new))),
         excluded=tuple(
             dict.fromkeys(
                 [(name, text) for name, negative, text in fresh if negative]
@@ -228,17 +236,21 @@ def words(change: Change) -> Words:
 
 def meaning(rule: Rule) -> tuple[object, ...]:
     """What has to agree."""
-    return rule.name, _normal(rule.expr), rule.hold, rule.keep_firing_for, rule.labels.pairs
+    return _normal(rule.expr), rule.hold, rule.keep_firing_for, rule.labels.pairs
 
 
 def distance(rule: Rule, goal: Rule) -> int:
     """How many pieces of text the two do not share, and how many of the other fields differ."""
-    left, right = Counter(_normal(rule.expr).split()), Counter(_normal(goal.expr).split())
+    left, right = Counter(_pieces(rule.expr)), Counter(_pieces(goal.expr))
     for side, one in ((left, rule), (right, goal)):
         side.update(f"{name}={value}" for name, value in one.labels.pairs)
         side[f"for {one.hold}"] += 1
         side[f"keep {one.keep_firing_for}"] += 1
     return ((left - right) + (right - left)).total()
+
+
+def _pieces(expr: str) -> list[str]:
+    return re.findall(r"\w+|[^\w\s]", _normal(expr))
 
 
 def _by_template(every: Sequence[tuple[str, ...] | None]) -> None:
@@ -331,8 +343,9 @@ def _matchers(pieces: Iterable[pp.Expr]) -> list[tuple[str, bool, str]]:
     return found
 
 
-def _exact(pattern: str) -> str:
-    return pattern
+def _factors(old: Iterable[pp.Expr], new: Iterable[pp.Expr]) -> set[float]:
+    before, after = ({node.val for node in pieces if isinstance(node, pp.NumberLiteral)} for pieces in (old, new))
+    return {float(f"{two / one:.15g}") for one in before for two in after - before if one}
 
 
 def _conditions(pieces: Iterable[pp.Expr]) -> Iterator[Condition]:
@@ -347,13 +360,17 @@ def _conditions(pieces: Iterable[pp.Expr]) -> Iterator[Condition]:
             yield Condition("second signal", "and" if str(node.op) == "and" else "unless", node.rhs.prettify(), on)
 
 
+def _ms(length: timedelta | None) -> int:
+    return 0 if length is None else round(length.total_seconds() * 1000)
+
+
 def _durations(pieces: Iterable[pp.Expr]) -> Iterator[int]:
     for node in pieces:
         if isinstance(node, pp.MatrixSelector | pp.SubqueryExpr):
-            yield round(node.range.total_seconds() * 1000)
+            yield _ms(node.range)
         selector = node.vector_selector if isinstance(node, pp.MatrixSelector) else node
         if isinstance(selector, pp.VectorSelector) and selector.offset is not None:
-            yield round(selector.offset.total_seconds() * 1000)
+            yield _ms(selector.offset)
 
 
 if __name__ == "__main__":

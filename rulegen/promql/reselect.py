@@ -62,8 +62,7 @@ def excluding(expr: str, targets: Sequence[Target], places: Places = None) -> st
 
 def only(expr: str, targets: Sequence[Target], places: Places = None) -> str:
     """``expr`` with its selectors narrowed to ``targets``, all of one label."""
-    matcher = _matcher(targets, ("=", "=~"))
-    return _each(expr, places, lambda node, _: selector_text(node, (matcher,)))
+    return _each(expr, places, lambda node, _: _narrowed(node, targets))
 
 
 def shifted(expr: str, offset: int, places: Places = None) -> str:
@@ -149,6 +148,24 @@ def _without(node: pp.VectorSelector, targets: Sequence[Target]) -> str:
             if rest and len(rest) == len(listed) - len(targets) and not _still_matched(rest, targets):
                 return _with(node, kept, f"{old.name}=~{quote('|'.join(rest))}")
     return selector_text(node, (fresh,))
+
+
+def _narrowed(node: pp.VectorSelector, targets: Sequence[Target]) -> str:
+    """A pattern that all the targets match gives way to them."""
+    fresh = _matcher(targets, ("=", "=~"))
+    matchers = list(node.matchers.matchers)
+    for at, old in enumerate(matchers):
+        if old.name == targets[0].label and old.op == pp.MatchOp.Re and _all_matched(old.value, targets):
+            return _with(node, pp.Matchers([*matchers[:at], *matchers[at + 1 :]]), fresh)
+    return selector_text(node, (fresh,))
+
+
+def _all_matched(pattern: str, targets: Sequence[Target]) -> bool:
+    try:
+        matches = compile_regex(pattern).fullmatch
+    except QueryError:
+        return False
+    return all(not one.family and matches(one.text) is not None for one in targets)
 
 
 def _still_matched(rest: Sequence[str], targets: Sequence[Target]) -> bool:

@@ -6,6 +6,7 @@ value is quoted, and put into place with ``transform``. Expressions never meet a
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,13 @@ _PRECEDENCE = {
     **dict.fromkeys(("+", "-"), 4),
     **dict.fromkeys(("*", "/", "%", "atan2"), 5),
     "^": 6,
+}
+_ARITHMETIC: dict[str, Callable[[float, float], float]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "^": operator.pow,
 }
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _MATCH_OPERATORS = (  # a tuple, since the parser's enums cannot be hashed
@@ -171,6 +179,33 @@ def without_matchers(expr: str, labels: Iterable[str]) -> str:
 def alternatives(values: Iterable[str]) -> str:
     """An RE2 expression that matches exactly ``values``, whatever characters they hold."""
     return "|".join(_META.sub(r"\\\1", value) for value in values)
+
+
+def literals(expr: str) -> tuple[float, ...]:
+    """The numbers that stand in ``expr``, in reading order."""
+    found: list[float] = []
+
+    def look(node: pp.Expr) -> pp.Expr | None:
+        if isinstance(node, pp.NumberLiteral):
+            found.append(node.val)
+        return None
+
+    pp.transform(pp.parse(expr), look)
+    return tuple(found)
+
+
+def with_literal(expr: str, at: int, value: float) -> str:
+    """``expr`` with ``value`` in the place of the number at ``at``, as :func:`literals` counts them."""
+    seen = -1
+
+    def place(node: pp.Expr) -> pp.Expr | None:
+        nonlocal seen
+        if not isinstance(node, pp.NumberLiteral):
+            return None
+        seen += 1
+        return pp.parse(number(value)) if seen == at else None
+
+    return pp.transform(pp.parse(expr), None, place).prettify()
 
 
 def windows(expr: str) -> tuple[int, ...]:
@@ -341,6 +376,12 @@ def _number(node: pp.Expr) -> float | None:
     if isinstance(node, pp.UnaryExpr):
         inner = _number(node.expr)
         return None if inner is None else -inner
+    if isinstance(node, pp.BinaryExpr) and (work := _ARITHMETIC.get(str(node.op))) is not None:
+        left, right = _number(node.lhs), _number(node.rhs)
+        try:
+            return None if left is None or right is None else float(work(left, right))
+        except (ArithmeticError, TypeError):
+            return None  # dividing by zero, or a root of a negative number
     return node.val if isinstance(node, pp.NumberLiteral) else None
 
 

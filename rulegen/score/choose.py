@@ -36,6 +36,7 @@ COMPLEXITY = {
     "late_data": 3,
     "aggregate_expr": 4,
     "narrow": 5,
+    "rescale": 4,
     "split_severity": 8,
     "gate": 4,
     "burn_rate": 6,

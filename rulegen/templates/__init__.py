@@ -18,6 +18,7 @@ from rulegen.templates import (
     late_data,
     narrow,
     relabel,
+    rescale,
     retune,
     smooth,
     split_severity,
@@ -36,6 +37,7 @@ TEMPLATES: tuple[Template, ...] = (
     narrow.TEMPLATE,  # scope narrowed: 6%
     floor.TEMPLATE,  # > 0 becomes > N: among the looser thresholds
     smooth.TEMPLATE,  # longer window 4%, smoothing 2%
+    rescale.TEMPLATE,  # a numeric factor, or an inner threshold
     relabel.TEMPLATE,  # office hours 3%, and inhibited by a label
     latch.TEMPLATE,  # comparison rewritten
     late_data.TEMPLATE,  # 1%
