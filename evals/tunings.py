@@ -40,7 +40,8 @@ from rulegen.promql.rewrite import comparison
 from rulegen.promql.tree import nodes
 from rulegen.templates import TEMPLATES
 
-MOST_FILLINGS = 1500  # of one template's slots; the likeliest come first
+MOST_FILLINGS = 300  # of one template's slots
+MOST_BETWEEN = 60  # rules after the first step from which a second is tried, the nearest first
 FACTS = Facts(50, 200.0, 25.0, 4, 2 * MINUTE, 9 * MINUTE, 4 * MINUTE, 0.5, 0.1, 0.4, 0.01, 0.2, 1)
 PLACE = RuleRef("rules.yml", "g", 0)
 OTHER = Companion(RuleRef("rules.yml", "g", 1), Labels({"alertname": "Other"}), Relation.COVERS, 0, 1.0, 9.0)
@@ -103,7 +104,7 @@ def expressed(change: Change, *, offered: bool = False) -> tuple[str, ...] | Non
         reached.setdefault(meaning(rule), (rule, name))
     far = distance(change.before, change.after)
     nearer = [(distance(rule, change.after), at, rule, name) for at, (rule, name) in enumerate(reached.values())]
-    for how_far, _, between, first in sorted(nearer, key=lambda one: one[:2]):
+    for how_far, _, between, first in sorted(nearer, key=lambda one: one[:2])[:MOST_BETWEEN]:
         if how_far < far:
             for rule, second in steps(between, change, known, offered):
                 if meaning(rule) == goal:

@@ -70,10 +70,19 @@ class Desk:
     before: Mapping[RuleRef, Outcome]
     credible: Mapping[RuleRef, Mask]
     null: Null | None  # None where luck is not measured: bursts are not incidents
+    marks: tuple[tuple[str, str], ...] = ()  # labels that the routing acts upon
     _outcomes: dict[str, Outcome | str] = field(default_factory=dict)  # by candidate id; str: why there is none
 
     @classmethod
-    def of(cls, history: History, settings: Settings, propose: Propose, interval: int, progress: Progress) -> Desk:
+    def of(
+        cls,
+        history: History,
+        settings: Settings,
+        propose: Propose,
+        interval: int,
+        progress: Progress,
+        marks: tuple[tuple[str, str], ...] = (),
+    ) -> Desk:
         replayer = Replayer(history, interval)
         alerting = [(ref, group, rule) for ref, group, rule in replayer.rules if rule.kind == "alert"]
         rules: dict[RuleRef, tuple[Rule, int]] = {}
@@ -110,6 +119,7 @@ class Desk:
             before,
             beyond,
             null,
+            marks,
         )
 
     def standing(self, parts: Parts) -> Standing:
@@ -172,6 +182,7 @@ class Desk:
                 conditions=self._conditions(ref, seen, company) if raw else (),
                 counters=counters(cluster.inventory.metrics, self.history.samples) if raw else (),
                 telling=telling(rule, firings, noisy, catching),
+                marks=self.marks,
             )
             yield replace(cluster, inventory=more)
 

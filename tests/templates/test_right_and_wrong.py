@@ -17,10 +17,12 @@ from rulegen.core.history import History
 from rulegen.core.incident import Incident
 from rulegen.core.labels import Labels
 from rulegen.core.outcome import Report
+from rulegen.core.routing import Matcher, Receiver, Route, Routing
 from rulegen.core.rule import Rule
 from rulegen.core.series import Series
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Span
+from rulegen.core.timeinterval import TimeInterval
 from rulegen.pipeline import suggest
 from rulegen.propose.search import enumerate_proposals
 from rulegen.replay.replay import Replayer
@@ -307,3 +309,74 @@ def test_a_threshold_per_target_tempts() -> None:
     given, real = sizes(hidden=True)
     known, report = run(given, DEEP, real)
     assert refused_for_it(report, "carve_out") and still_paged(known, report) == everyone(real)
+
+
+# rescale: the limit is measured too, and there is no number to compare with.
+FULL = Rule("Full", "used > on (pod) capacity * 0.8", labels=PAGE)
+
+
+def shares(hidden: bool) -> tuple[list[Series], list[Incident]]:
+    used, capacity = flat(100.0), np.where(np.arange(MINUTES) < MINUTES / 2, 1000.0, 500.0)
+    for at in NOISE:
+        used[at : at + LASTS] = 0.85 * capacity[at]
+    for at in WRONG:
+        used[at : at + LASTS] = 0.99 * capacity[at]
+    given = [series(name, row.tolist(), pod="a") for name, row in (("used", used), ("capacity", capacity))]
+    return given, incidents(hidden)
+
+
+def test_rescale_is_right() -> None:
+    given, real = shares(hidden=False)
+    known, report = run(given, FULL, real)
+    (rule,) = the_right_one(report, "rescale").rules
+    assert rule.expr == "used > on (pod) capacity * 0.88" and still_paged(known, report) == everyone(real)
+
+
+def test_rescale_tempts() -> None:
+    given, real = shares(hidden=True)
+    known, report = run(given, FULL, real)
+    assert refused_for_it(report, "rescale") and still_paged(known, report) == everyone(real)
+
+
+# relabel: at night nobody looks at it anyway, and the routing has a word for that.
+OFFICE = Routing(
+    Route(
+        "pager",
+        group_by=("alertname",),
+        routes=(
+            Route("pager", key='{hours="office"}', matchers=(Matcher("hours", "=", "office"),), mute=("night",)),
+        ),
+    ),
+    {"pager": Receiver("pager")},
+    (),
+    {"night": (TimeInterval(times=((20 * 60, 24 * 60), (0, 6 * 60))),)},
+)
+
+
+def nights(hidden: bool) -> tuple[list[Series], list[Incident]]:
+    """All alike, but by night it is noise."""
+    values, day = flat(), DAY // MINUTE
+    dark = [day * k + at for k in range(4) for at in (100, 220, 1230, 1300)]
+    light = [day * k + at for k in range(4) for at in (600, 900)]
+    with_spells(values, [*dark, *light], 150.0)
+    real = [Incident(f"i{k}", Span(at * MINUTE, (at + LASTS) * MINUTE)) for k, at in enumerate(light)]
+    real += [Incident("hidden", Span(dark[6] * MINUTE, (dark[6] + LASTS) * MINUTE))] if hidden else []
+    return [series("queue", values.tolist(), service="a")], real
+
+
+def test_relabel_is_right() -> None:
+    given, real = nights(hidden=False)
+    known = history(given, DEEP, incidents=real)
+    report = suggest(known, Settings(), proposals, lambda *_: None, routing=OFFICE)
+    (one,) = report.suggestions
+    assert one.candidate.proposal.template == "relabel" and one.candidate.rules[0].labels["hours"] == "office"
+    assert report.notices is not None and report.notices.before[1] == 16 and report.notices.together[1] == 0
+    assert report.notices.told == (8, 8) and report.notices.lost == ()
+
+
+def test_relabel_tempts() -> None:
+    given, real = nights(hidden=True)
+    report = suggest(history(given, DEEP, incidents=real), Settings(), proposals, lambda *_: None, routing=OFFICE)
+    tried = [one.reasons for one in report.verdicts if one.candidate.proposal.template == "relabel"]
+    assert tried == [("nobody is told of hidden",)]
+    assert report.notices is not None and report.notices.told == (9, 9) and report.notices.lost == ()
