@@ -6,10 +6,10 @@ every template once more on what came out. A change is expressed when the result
 ``keep_firing_for`` and labels, and the same expression but for how it is written (``evals.sameness``); the alert's
 name is not compared.
 
-Two figures are printed. *Any value*: a slot takes any value of its kind, as a proposer could be offered it. *Offered*:
-only the waits, windows, severities and factors that the template itself offers, with thresholds at the usual
-multiples, and no more picks than it allows; names of labels, values and conditions are those of the rule after, since
-an inventory holds what exists.
+Two figures are printed. *Any value*: a slot takes any value of its kind, as a proposer could be offered it.
+*Offered*: only the waits, windows, severities and factors that the template itself offers, with thresholds at the
+usual multiples, and no more picks than it allows; names of labels, values and conditions are those of the rule after,
+since an inventory holds what exists.
 """
 
 from __future__ import annotations
