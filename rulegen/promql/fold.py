@@ -57,11 +57,11 @@ def _folded(
                 row = rows[k]
                 if kind == SUM:
                     given, there = values[row, start:stop], present[row, start:stop]
-                    total, seen = out[group, start:stop], here[group, start:stop]
+                    sums, seen = out[group, start:stop], here[group, start:stop]
                     for at in range(stop - start):
                         if there[at]:
                             seen[at] = True
-                            total[at], lost[at] = neumaier(given[at], total[at], lost[at])
+                            sums[at], lost[at] = neumaier(given[at], sums[at], lost[at])
                 elif kind == MEAN:
                     for step in range(start, stop):
                         if present[row, step]:
