@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from statistics import median
 
@@ -84,9 +85,11 @@ def _fetched(url: str, directory: Path) -> list[tuple[str, float, int]]:
 
     fetch()  # compiles where nothing is cached
     chunked, bare = _timed(fetch), _timed(pull)
-    first = median([_timed(lambda at=at: fetch(cache=Cache(directory / str(at))), 1) for at in range(RUNS)])
-    second = _timed(lambda: fetch(cache=Cache(directory / "0")))
-    size = sum(path.stat().st_size for path in (directory / "0").rglob("*") if path.is_file())
+    fresh = (directory / str(number) for number in count())  # a first run finds nothing
+    first = _timed(lambda: fetch(cache=Cache(next(fresh))))
+    filled = directory / "0"
+    second = _timed(lambda: fetch(cache=Cache(filled)))
+    size = sum(path.stat().st_size for path in filled.rglob("*") if path.is_file())
     print(f"the cache takes {size / counts[0]:.2f} bytes a sample")
     queried = _timed(lambda: fetch(_WithoutRemoteRead()), 1)
     return [
@@ -109,16 +112,16 @@ def _timed(work: Callable[[], object], runs: int = RUNS) -> float:
 
 def _as_openmetrics(dumped: Path, text: Path) -> int:
     """Writes the dump's samples to ``text``; returns how many there are."""
-    count = 0
+    found = 0
     with dumped.open() as lines, text.open("w") as out:
         for line in lines:
             if match := _DUMPED.match(line):
                 name, labels, value, ms = match.groups()
                 inner = "{" + labels + "}" if labels else ""
                 out.write(f"{name}{inner} {value} {int(ms) / 1000:.3f}\n")
-                count += 1
+                found += 1
         out.write("# EOF\n")
-    return count
+    return found
 
 
 if __name__ == "__main__":
