@@ -110,6 +110,16 @@ def test_runs_at_once_share_a_directory(alertops_url: str, tmp_path: Path) -> No
     assert plain[0].startswith(b'{"status":"success"')
 
 
+def test_two_connections_say_it_once(
+    alertops_url: str, rulegen: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r.yml").write_text(RULES)
+    done = rulegen(*COMMANDS["replay by the server"], "--prometheus", alertops_url, "--cache", "r.yml")
+    assert done.returncode in (0, 1)
+    assert done.stderr.count("the cache cannot be written") == 1
+
+
 def test_a_directory_that_cannot_be_used_costs_one_line(alertops_url: str, rulegen: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     plain = rulegen(*QUERY, "--prometheus", alertops_url, "--no-cache")
