@@ -77,13 +77,14 @@ def test_a_second_run_asks_for_no_data(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "r.yml").write_text(RULES)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     url, asked = counted
     command = (*COMMANDS[name], "--prometheus", url)
     plain = rulegen(*command, "--no-cache")
     assert plain.returncode in (0, 1) and plain.stdout, plain.stderr
     assert not (tmp_path / "cache").exists()
     questions = len(asked)
-    first = rulegen(*command)  # in $XDG_CACHE_HOME, which the tests set
+    first = rulegen(*command)
     between = len(asked)
     assert between > questions
     second = rulegen(*command)
