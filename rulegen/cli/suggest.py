@@ -32,6 +32,8 @@ def suggest(
     user: options.User = "",
     ca: options.Ca = "",
     timeout: options.Timeout = "30s",
+    cache: options.CacheDir = None,
+    no_cache: options.NoCache = False,
     lead: options.Lead = "15m",
     carry: options.Carry = "1h",
     grace: options.Grace = "1m",
@@ -48,7 +50,7 @@ def suggest(
         options.Texts | None, options.opt("--protect", "Rules never to touch; repeatable.", options.JUDGE, "MATCHERS")
     ] = None,
     demote: Annotated[
-        bool, typer.Option("--demote/--no-demote", help="May a page become a ticket?", rich_help_panel=options.JUDGE)
+        bool, options.opt("--demote/--no-demote", "May pages become tickets, be muted, or go?", options.JUDGE)
     ] = True,
     allow_losing_lucky: Annotated[
         bool, options.opt("--allow-losing-lucky", "Catches no better than chance may be lost.", options.JUDGE)
@@ -61,6 +63,7 @@ def suggest(
     ] = None,
     samples: Annotated[int, options.opt("--samples", "Questions to the model a cluster.", options.ASK, "N")] = 8,
     seed: Annotated[int, options.opt("--seed", "For everything that is drawn.", options.ASK, "N")] = 0,
+    alertmanager: options.Alertmanager = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Read a team's alert history; write the rule changes that a replay of it proved."""
@@ -77,6 +80,7 @@ def suggest(
         alerts=alerts,
         rules=tuple(rules or ()),
         incidents=incidents,
+        alertmanager=alertmanager,
         impact=impact,
         judged=tuple(time_span("--judged", text) for text in judged or ()),
         since=milliseconds("--since", since, least=SECOND) if since else None,
@@ -88,6 +92,8 @@ def suggest(
         user=user,
         ca=ca,
         timeout=milliseconds("--timeout", timeout, least=1),
+        cache=cache,
+        no_cache=no_cache,
     )
     settings = Settings(
         lead=milliseconds("--lead", lead),

@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rulegen.core.durations import format_duration
 from rulegen.core.outcome import Measure, Report, Suggestion
+from rulegen.emit.alertmanager import words as routing_words
 from rulegen.emit.evidence import time_text
 from rulegen.emit.lostlabels import doubt
 from rulegen.emit.output import CANDIDATES, SUGGESTIONS, Output
@@ -41,12 +43,14 @@ class _Page:
         if self.report.suggestions:
             self.console.print(self._table())
             self._line(f"grade of the evidence: {', '.join(sorted(set(map(_grade, self.report.suggestions))))}")
+            self._notices()
             self._forecast()
             for one in self.report.suggestions[: self.limit]:
                 self._suggestion(one)
             self._more(len(self.report.suggestions))
         else:
             self._line("No suggestion passed the gate: every rule stays as it is.", "bold")
+        self._routing()
         self._refusals()
         self._rest()
 
@@ -95,6 +99,25 @@ class _Page:
         alike = sum(other.cluster.rule.name == one.cluster.rule.name for other in every) > 1
         return one_line(f"{one.cluster.rule.name} ({one.cluster.ref.group})" if alike else one.cluster.rule.name)
 
+    def _notices(self) -> None:
+        found = self.report.notices
+        if found is None:
+            return
+        weeks = found.weeks or 1.0
+        old, new = found.before[1], found.together[1]
+        self.console.print()
+        through = f"a plain route by {dict(self.report.settings)['group_by']}" if found.plain else "your Alertmanager"
+        self._line(f"In notifications, through {through} (outside every target; pages are firings):", "bold")
+        self._line(f"  {number(old / weeks)} → {number(new / weeks)} a week ({_cut((old, new))})")
+        if found.routing != found.before:
+            rules, routing = (_cut((old, one[1])) for one in (found.rules, found.routing))
+            self._line(f"  rules alone {rules}, routing alone {routing}")
+        lost = f", {counted(len(found.lost), 'target')} lost: {', '.join(found.lost[:5])}" if found.lost else ""
+        later = f", later than allowed: {', '.join(found.later[:5])}" if found.later else ""
+        median, most = (format_duration(max(0, ms) // 1000 * 1000) for ms in found.added)
+        still = f"{found.told[0] - len(found.lost)} of {found.told[0]} {self.report.mode} still told of"
+        self._line(f"  {still}{lost}{later}; added delay: median {median}, at most {most}")
+
     def _forecast(self) -> None:
         found = self.report.forecast
         if found is None:
@@ -116,6 +139,18 @@ class _Page:
             self._line(f"doubt: {worry}", "yellow")
         for line in _diff(one, self.changed.get(one.id)):
             self._line(line, _STYLES.get(line[:1], ""))
+
+    def _routing(self) -> None:
+        if not self.report.rerouted:
+            return
+        self.console.print()
+        self._line("In Alertmanager, for what the rules' changes leave (see alertmanager/):", "bold")
+        for one in self.report.rerouted[: self.limit]:
+            what = "; ".join(map(routing_words, one.candidate.routing))
+            old, new = one.evidence.notices if one.evidence and one.evidence.notices else (0, 0)
+            self._line(f"  {self._named(one)}: {what} ({one.candidate.proposal.template} {one.id})")
+            self._line(f"    {one.cluster.pattern}; noise notifications of all rules {old} → {new}")
+        self._more(len(self.report.rerouted))
 
     def _refusals(self) -> None:
         refused = self.report.refused
