@@ -30,6 +30,7 @@ COMPLEXITY = {
     "carve_out": 3,
     "smooth": 3,
     "collapse": 3,
+    "gate": 4,
     "burn_rate": 6,
     "aggregate_count": 10,
     "aggregate_ratio": 10,

@@ -2,8 +2,8 @@
 
 Pages that follow one another are no independent observations, and cutting time into blocks cuts them in two; so whole
 bursts are drawn (a cluster bootstrap). A burst is everything that pages for nothing about the same thing, before and
-after the changes, with no pause as long as the burst gap. The same thing is what has the same values of the labels that
-incidents carry (``service``), whichever rules fire; where there are none, one notification group of one rule.
+after the changes, with no pause as long as the burst gap. The same thing is what has the same values of the labels
+that incidents carry (``service``), whichever rules fire; where there are none, one notification group of one rule.
 """
 
 from __future__ import annotations

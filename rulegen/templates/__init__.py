@@ -8,6 +8,7 @@ from rulegen.templates import (
     collapse,
     dedupe,
     demote,
+    gate,
     group,
     hold,
     inhibit,
@@ -23,6 +24,7 @@ TEMPLATES: tuple[Template, ...] = (
     carve_out.TEMPLATE,  # noisy targets excluded: 10%
     demote.TEMPLATE,  # 8%
     collapse.TEMPLATE,  # coarser aggregation: 7%
+    gate.TEMPLATE,  # and, unless: 7%
     smooth.TEMPLATE,  # longer window 4%, smoothing 2%
     inhibit.TEMPLATE,  # the routing is not in those commits
     group.TEMPLATE,
