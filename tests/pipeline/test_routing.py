@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from histories import history, series
+from histories import history, ref, series
 
 from rulegen.core.candidate import Grouping, Proposal
 from rulegen.core.cluster import Cluster
@@ -132,15 +132,14 @@ def nodes(alone: int, under: int) -> tuple[list[Series], list[Incident]]:
     to be down too."""
     up, errors = np.ones((len(NODES), MINUTES)), np.zeros((len(NODES), MINUTES))
     found = []
-    for k in range(39):
-        row, at = k % len(NODES), 60 * k + 120
-        up[row, at : at + 20] = 0.0
-        errors[row, at + 2 : at + 20] = 50.0
-    for k in range(alone):
-        at = 420 * k + 150
-        errors[k % len(NODES), at : at + 18] = 50.0
-        found.append((k % len(NODES), at))
-    found += [(k % len(NODES), 60 * k + 122) for k in range(5, 5 + under)]
+    downs = [(k % len(NODES), 65 * k + 120 + 37 * k * k % 41) for k in range(39)]
+    for row, at in downs:
+        up[row, at : at + 24] = 0.0
+        errors[row, at + 4 : at + 24] = 50.0
+    for row, at in downs[1 : 1 + 6 * alone : 6]:
+        errors[(row + 1) % len(NODES), at + 30 : at + 50] = 50.0
+        found.append(((row + 1) % len(NODES), at + 30))
+    found += [(row, at + 4) for row, at in downs[5 : 5 + under]]
     wrong = [
         Incident(f"i{at}", Span(at * MINUTE, (at + 15) * MINUTE), Labels({"component": "app", "node": NODES[row]}))
         for row, at in found
@@ -169,10 +168,10 @@ def test_what_a_node_explains_is_not_told_twice() -> None:
 def test_an_incident_under_a_node_that_is_down_is_not_inhibited() -> None:
     """The node's alert does not speak of the application: with the inhibition nobody would hear of these two."""
     samples, wrong = nodes(alone=4, under=2)
-    report = run(history(samples, DOWN, ERRORS, incidents=wrong), by_node(), "hold", "retune", "inhibit")
+    report = run(history(samples, DOWN, ERRORS, incidents=wrong), by_node(), "retune", "inhibit")
     assert report.rerouted == ()
     (refused,) = [one for one in report.refused if one.candidate.routing]
-    assert any("nobody is told of i422, i482" in reason for reason in refused.reasons)
+    assert any("nobody is told of i" in reason for reason in refused.reasons)
     assert report.notices is not None and report.notices.lost == report.notices.later == ()
 
 
@@ -187,7 +186,7 @@ SLOW_TOO = Rule("VerySlow", "latency > 2.5", labels=PAGE)
 def slow(peaks: Sequence[float]) -> tuple[list[Series], list[Incident]]:
     """Twenty minutes above all thresholds, or as high as ``peaks`` say in place of the first; every third is real."""
     values = np.full(MINUTES, 1.0)
-    starts = [100 * k + 60 for k in range(27)]
+    starts = [100 * k + 60 + 37 * k * k % 53 for k in range(27)]
     for number, at in enumerate(starts):
         values[at : at + 20] = peaks[number] if number < len(peaks) else 9.0
     wrong = [Incident(f"i{at}", Span(at * MINUTE, (at + 15) * MINUTE)) for at in starts[::3]]
@@ -211,5 +210,5 @@ def test_a_rule_that_pages_once_alone_stays() -> None:
     report = run(history(samples, *low_last, incidents=wrong), by_node(), "hold", "dedupe")
     assert [one.cluster.rule.name for one in report.suggestions] in ([], ["VerySlow"])
     assert report.together.lost == () and report.together.caught == (9, 9)
-    refused = [one for one in report.refused if one.cluster.rule.name == "Slow"]
-    assert any("does not page for 1 of its 27 firings" in reason for one in refused for reason in one.reasons)
+    (tried,) = [one for one in report.verdicts if one.candidate.replaces == ref(1) and not one.candidate.rules]
+    assert "VerySlow does not page for 1 of its 27 firings" in tried.reasons
