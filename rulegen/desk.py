@@ -7,16 +7,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from rulegen.cluster.companions import Fired, companions
 from rulegen.cluster.conditions import Seen, Signal, conditions, signals
 from rulegen.cluster.describe import describe
+from rulegen.cluster.indicator import indicator
 from rulegen.core.candidate import Candidate, Proposal
-from rulegen.core.cluster import Cluster, Condition, Grade
+from rulegen.core.cluster import Cluster, Companion, Condition, Grade
 from rulegen.core.history import History
 from rulegen.core.labels import ALERT_NAME
 from rulegen.core.outcome import NEVER, Firings, Outcome, Verdict
 from rulegen.core.rule import Rule, RuleRef
 from rulegen.core.settings import Settings
-from rulegen.core.spans import Mask
+from rulegen.core.spans import Mask, Span, inside
 from rulegen.errors import UnsupportedError
 from rulegen.promql import ExpressionError, Matrix
 from rulegen.propose.refused import Refused
@@ -146,6 +148,9 @@ class Desk:
         weeks = self.judge.weeks(parts.fit)
         protected = untouchable(self.settings.protect)
         watched = watched_alerts(rule for _, _, rule in self.history.rules)
+        every = [rule for _, _, rule in self.history.rules]
+        metrics = tuple(self.replayer.metrics)
+        beside = self._companions(parts)
         company = signals((rule, self.fired[ref]) for ref, (rule, _) in self.rules.items())
         for ref, (rule, _) in self.rules.items():
             if protected(rule) or watched(rule) or not self._noisy(ref, parts):
@@ -161,9 +166,28 @@ class Desk:
                 grade=self.replayer.grade(ref),
                 weeks=weeks,
                 incidents_touched=int(parts.fit[self.judge.block_of[self.before[ref].caught]].sum()),
+                companions=beside[ref],
+                vanished=self.replayer.vanished(ref, firings),
+                learned=self._learned(parts),
+                indicator=indicator(rule, every, metrics),
             )
             found = self._conditions(ref, parts, noisy, company) if cluster.grade is Grade.METRICS else ()
             yield replace(cluster, inventory=replace(cluster.inventory, conditions=found))
+
+    def _companions(self, parts: Parts) -> Mapping[RuleRef, tuple[Companion, ...]]:
+        """What else fires with each rule's noise, in the fit part alone."""
+        noise, every = [], []
+        for ref, (rule, _) in self.rules.items():
+            firings = self.fired[ref]
+            fit = parts.fit[self.judge.blocks_at(firings.start)] & inside(firings.start, self.judge.judged)
+            every.append(Fired.of(ref, rule, firings, fit & (firings.start >= firings.warm)))
+            noise.append(Fired.of(ref, rule, firings, fit & self.judge.noise(firings)))
+        return companions(noise, every)
+
+    def _learned(self, parts: Parts) -> Span:
+        edges = self.judge.edges
+        blocks = np.flatnonzero(parts.fit)
+        return Span(int(edges[blocks[0]]), int(edges[blocks[-1] + 1]))
 
     def _noisy(self, ref: RuleRef, parts: Parts) -> bool:
         """Whether there is a pattern to learn from in the fit part: several pages, or one that did not end."""

@@ -170,6 +170,27 @@ class Replayer:
                 peaks[index] = worst(seen) if len(seen) else np.nan
         return peaks
 
+    def vanished(self, ref: RuleRef, firings: Firings) -> NDArray[np.float64]:
+        """[firings] 1 where the deciding comparison's left side was gone at the evaluation after each, 0 where it was
+        there (and no longer beyond the threshold); NaN where that can't be told.
+
+        A rule that keeps firing says nothing about when its expression ended, and the last evaluation has none after.
+        """
+        gone = np.full(len(firings), np.nan)
+        rule = self._originals[ref]
+        found = comparison(rule.expr)
+        if found is None or rule.keep_firing_for or self._grades[ref] is Grade.ALERTS or changing(rule):
+            return gone
+        level = self.level(ref, found.left, firings.grid)
+        if level is None:
+            return gone
+        row_of = {alert_labels(rule.name, rule.labels, labels): row for row, labels in enumerate(level.labels)}
+        rows = np.array([row_of.get(labels, -1) for labels in firings.labels], dtype=np.int64)[firings.series]
+        after = (firings.end - firings.grid.start) // firings.grid.step + 1
+        known = (rows >= 0) & (after < len(firings.grid))
+        gone[known] = ~level.present[rows[known], after[known]]
+        return gone
+
     def level(self, ref: RuleRef, expr: str, grid: Grid) -> Matrix | None:
         """What ``expr`` is at each evaluation of the rule at ``ref``, whose grid is ``grid``; None where that can't
         be told: it is not supported, is no vector, or is too much to hold at once."""
