@@ -39,6 +39,9 @@ STARTED = re.compile(r"_start_time_seconds$|_start_time$|_boot_time_seconds$")
 GENERATION = re.compile(r"_observed_generation$")
 MAINTENANCE = re.compile(r"(^|_)(maintenance|in_rollout|rollout_in_progress|deploying)(_|$)")
 
+# Labels that say which part of a summary or a histogram a series is, not whose.
+MEASURES = ("le", "quantile")
+
 Level = Callable[[str], Matrix | None]
 """What an expression was at each evaluation of the rule, or None where that can't be told."""
 
@@ -253,9 +256,13 @@ def _values(series: Sequence[Labels]) -> dict[str, frozenset[str]]:
 
 
 def _shared(mine: Mapping[str, frozenset[str]], theirs: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
-    """Label names by which both sides say what they are about: with some value in common (a quantile of 0.9 and one of
-    0.99 have none). Sorted; empty where no target is in common."""
-    return tuple(name for name in sorted(mine) if name in theirs and not mine[name].isdisjoint(theirs[name]))
+    """The label names by which both sides say what they are about, sorted. Empty where some name never has the same
+    value on both: they are about different targets. That two sides look at different quantiles or buckets of the same
+    target does not matter."""
+    both = [name for name in sorted(mine) if name in theirs]
+    if any(mine[name].isdisjoint(theirs[name]) for name in both if name not in MEASURES):
+        return ()
+    return tuple(name for name in both if name not in MEASURES)
 
 
 def _rows(keys: Sequence[Labels]) -> dict[Labels, list[int]]:
