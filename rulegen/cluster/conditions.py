@@ -1,9 +1,9 @@
 """Conditions that could stand beside a rule's comparison: found in the history, ranked by what they tell apart.
 
-A page for nothing often has company that a page for something lacks, or the other way round: no traffic to speak of, a
-target that is down anyway, a rollout; or nothing else about the same target is wrong. Where to look is said by names
-that people agree on and by the comparisons that the other rules make; which of it fits is said by the history: how many
-of the rule's catches a condition keeps, and how much of its noise.
+A page for nothing often has company that a page for something lacks, or the other way round: no traffic to speak of,
+a target that is down anyway, a rollout; or nothing else about the same target is wrong. Where to look is said by names
+that people agree on and by the comparisons that the other rules make; which of it fits is said by the history: how
+many of the rule's catches a condition keeps, and how much of its noise.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Signal:
-    """A comparison with a number that is the whole of an alerting rule, and when it held. ``values`` are the values of
-    each label name that all of its series carry."""
+    """A comparison with a number that is the whole of an alerting rule, and when it held. ``values`` are the values
+    of each label name that all of its series carry."""
 
     rule: Rule
     firings: Firings

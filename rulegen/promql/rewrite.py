@@ -209,7 +209,7 @@ def aggregated(expr: str, op: str, by: Sequence[str]) -> str:
 
 
 def gated(expr: str, join: str, condition: str, on: Sequence[str] | None) -> str:
-    """``expr join on (labels) (condition)``, ``join`` being ``and`` or ``unless``; without ``on`` all labels match."""
+    """``expr join on (labels) (condition)``, ``join``: ``and`` or ``unless``; without ``on`` all labels match."""
     matching = "" if on is None else f" on ({', '.join(_label(name) for name in on)})"
     return fill(f"A {join}{matching} B", A=expr, B=condition)
 

@@ -171,8 +171,8 @@ class Replayer:
         return peaks
 
     def level(self, ref: RuleRef, expr: str, grid: Grid) -> Matrix | None:
-        """What ``expr`` is at each evaluation of the rule at ``ref``, whose grid is ``grid``; None where that can't be
-        told: it is not supported, is no vector, or is too much to hold at once."""
+        """What ``expr`` is at each evaluation of the rule at ``ref``, whose grid is ``grid``; None where that can't
+        be told: it is not supported, is no vector, or is too much to hold at once."""
         offset = self._groups[ref].query_offset
         try:
             if self._evaluator.width(expr) * len(grid) > CELLS:
@@ -185,9 +185,7 @@ class Replayer:
     @property
     def metrics(self) -> dict[str, tuple[Labels, ...]]:
         """The label sets of each metric of the history."""
-        return {
-            name: tuple(one.labels for one in series) for name, series in self._history.samples.by_name.items()
-        }
+        return {name: tuple(one.labels for one in series) for name, series in self._history.samples.by_name.items()}
 
     def unmatched(self, rule: Rule) -> tuple[str, ...]:
         """The selectors of ``rule`` that match nothing in the history."""
