@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rulegen.core.cluster import Condition
+from rulegen.core.durations import MINUTE
 from rulegen.core.labels import ALERT_NAME, METRIC_NAME, Labels
 from rulegen.core.outcome import Firings
 from rulegen.core.rule import Rule
@@ -26,6 +27,7 @@ from rulegen.promql.rewrite import aggregated, comparison, fill, number
 
 MOST = 6
 LEAST_TELLING = 0.25  # of the catches kept, less that of the noise kept: below this a coin does as well
+NEAR = 2 * MINUTE  # two signs of one trouble need not show at one evaluation
 MOST_OF_A_KIND = 8  # metrics of one kind that are looked at
 
 PLAIN = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -127,12 +129,13 @@ def _second_signals(seen: Seen, others: Iterable[Signal]) -> Iterator[_Gate]:
     for one in others:
         on = _shared(mine, one.values)
         if on and one.rule.expr != seen.rule.expr:
-            kept = _overlap(seen.firings, one.firings, on)
-            yield _Gate(Condition("second signal", "and", one.rule.expr, on), kept)
+            for slack in (0, NEAR):
+                kept = _overlap(seen.firings, one.firings, on, slack)
+                yield _Gate(Condition("second signal", "and", one.rule.expr, on), kept)
 
 
-def _overlap(mine: Firings, other: Firings, on: tuple[str, ...]) -> Mask:
-    """[firings] during which of ``mine`` the other's expression held for the same target."""
+def _overlap(mine: Firings, other: Firings, on: tuple[str, ...], slack: int) -> Mask:
+    """[firings] during which of ``mine``, give or take ``slack`` ms, the other's expression held for the same target."""
     found: Mask = np.zeros(len(mine), dtype=np.bool_)
     keys = [labels.keep(on) for labels in other.labels]
     for key, rows in _rows([labels.keep(on) for labels in mine.labels]).items():
@@ -143,8 +146,8 @@ def _overlap(mine: Firings, other: Firings, on: tuple[str, ...]) -> Mask:
         order = np.argsort(since, kind="stable")
         reached = np.maximum.accumulate(end[order])  # the latest end of what began until then
         which = np.flatnonzero(np.isin(mine.series, rows))
-        begun = np.searchsorted(since[order], mine.end[which], side="right")
-        found[which] = (begun > 0) & (reached[np.maximum(begun, 1) - 1] >= mine.start[which])
+        begun = np.searchsorted(since[order], mine.end[which] + slack, side="right")
+        found[which] = (begun > 0) & (reached[np.maximum(begun, 1) - 1] >= mine.start[which] - slack)
     return found
 
 
