@@ -1,9 +1,9 @@
 """Conditions that could stand beside a rule's comparison: found in the history, ranked by what they tell apart.
 
 A page for nothing often has company that a page for something lacks, or the other way round: no traffic to speak of,
-a target that is down anyway, a rollout; or nothing else about the same target is wrong. Where to look is said by names
-that people agree on and by the comparisons that the other rules make; which of it fits is said by the history: how
-many of the rule's catches a condition keeps, and how much of its noise.
+a target that is down anyway, a rollout; or nothing else about the same target is wrong. Where to look is said by
+names that people agree on and by the comparisons that the other rules make; which of it fits is said by the history:
+how many of the rule's catches a condition keeps, and how much of its noise.
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ def _best(seen: Seen, gates: Iterable[_Gate]) -> Iterator[Condition]:
 
     useful = [gate for gate in gates if telling(gate) >= LEAST_TELLING and gate.kept.any()]
     useful.sort(key=lambda gate: (-telling(gate), len(gate.condition.expr), repr(gate.condition)))
-    first, rest = [], []
+    first: list[Condition] = []
+    rest: list[Condition] = []
     kept: Mask = np.zeros(len(seen.firings), dtype=np.bool_)
     for gate in useful:
         new = gate.kept & seen.catching & ~kept
