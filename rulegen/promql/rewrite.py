@@ -192,14 +192,28 @@ def with_window(expr: str, old: int, new: int) -> str:
 
 def averaged(expr: str, window: int, step: int) -> str:
     """The mean of ``expr`` over ``window`` ms: a range of a bare selector, else a subquery every ``step`` ms."""
+    return _over_time("avg_over_time", expr, window, step)
+
+
+def within(expr: str, window: int, step: int) -> str:
+    """``expr``, the whole of which is a comparison with a number, for each series that fulfilled it at some time in the
+    last ``window`` ms (looked at every ``step`` ms, where it is no bare selector). Raises ValueError for another one."""
+    found = comparison(expr)
+    if found is None or found.index or not found.ordered:
+        raise ValueError("the expression is no comparison with a number")
+    extreme = "max_over_time" if found.rising else "min_over_time"
+    return with_comparison(expr, _over_time(extreme, found.left, window, step), found.op, found.threshold)
+
+
+def _over_time(function: str, expr: str, window: int, step: int) -> str:
     node = pp.parse(expr)
     while isinstance(node, pp.ParenExpr):
         node = node.expr
     if isinstance(node, pp.VectorSelector):
-        return pp.parse(f"avg_over_time({_selector(node, window=window)})").prettify()
+        return pp.parse(f"{function}({_selector(node, window=window)})").prettify()
     inner = f"({node.prettify()})" if isinstance(node, (pp.BinaryExpr, pp.UnaryExpr)) else node.prettify()
     # A subquery's operand cannot be put in by transform; it is text that the parser itself has just printed.
-    return pp.parse(f"avg_over_time({inner}[{format_duration(window)}:{format_duration(step)}])").prettify()
+    return pp.parse(f"{function}({inner}[{format_duration(window)}:{format_duration(step)}])").prettify()
 
 
 def aggregated(expr: str, op: str, by: Sequence[str]) -> str:

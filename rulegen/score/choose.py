@@ -41,6 +41,7 @@ COMPLEXITY = {
 }
 TARGET = 4.0  # for each target that is named: a list of names ages
 EXTENT = 3.0  # for each doubling of the wait, the window or the threshold: far-reaching changes overfit
+KEEP = 0.2  # what giving up all that a rule catches itself must cut at least, as a share of its noise
 SHORT = 1e-10  # for each character of the new rules: between equals the shorter win, the old rule before all
 
 
@@ -109,7 +110,8 @@ def options_for(standing: Standing, ref: RuleRef, passed: Sequence[Verdict], wei
             EFFORT * _effort(standing.rules[ref], verdict.candidate) * whole + SHORT * _text(verdict.candidate)[0]
         )
         covers = frozenset(standing.leaning(ref, verdict.outcome).tolist())
-        found.append(Option(cost(verdict.outcome) + effort, covers))
+        given_up = KEEP * whole * (1 - len(covers) / max(1, len(found[0].covers))) if found[0].covers else 0.0
+        found.append(Option(cost(verdict.outcome) + effort + given_up, covers))
     return found
 
 
