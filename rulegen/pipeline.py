@@ -19,17 +19,24 @@ from rulegen.score.parts import Parts, folds, known_only, split
 def suggest(
     history: History, settings: Settings, propose: Propose, progress: Progress, *, interval: int = MINUTE
 ) -> Report:
+    """The report of :func:`study`."""
+    return study(history, settings, propose, progress, interval=interval)[1]
+
+
+def study(
+    history: History, settings: Settings, propose: Propose, progress: Progress, *, interval: int = MINUTE
+) -> tuple[Desk, Report]:
     """Finds the noise in ``history``, tries what ``propose`` offers, and reports what the replay proved.
 
-    ``interval`` (ms) is how often recorded alerts are taken to have been evaluated. Raises InputError for settings
-    that can't be read.
+    Also the desk at which it was found, for what is to be shown from it. ``interval`` (ms) is how often recorded
+    alerts are taken to have been evaluated. Raises InputError for settings that can't be read.
     """
     desk = Desk.of(history, settings, propose, interval, progress)  # the rules as they are, replayed and judged
     parts = split(desk.judge)
     selection = desk.select(parts)  # cluster → propose → replay → gate → choose
     method, unseen = _unseen(desk, parts, selection)
     ahead = forecast(desk.standing(parts), method, unseen, settings.seed)
-    return report(desk, parts, selection, ahead)
+    return desk, report(desk, parts, selection, ahead)
 
 
 def _unseen(

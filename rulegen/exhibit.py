@@ -1,0 +1,334 @@
+"""Unit tests for suggestions, cut from the episodes that justify them: one that must stay silent, one that must fire.
+
+What a test claims is replayed on the cut, under the windows of Prometheus 2 and of 3, before it is let out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+
+from rulegen.core.cluster import Grade
+from rulegen.core.durations import DAY
+from rulegen.core.exhibit import Case, Claim, Exhibit, RuleFile
+from rulegen.core.labels import ALERT_NAME, EMPTY, METRIC_NAME, Labels
+from rulegen.core.outcome import Firings, Suggestion, joined
+from rulegen.core.rule import Rule, RuleGroup, RuleSet
+from rulegen.core.semantics import Semantics
+from rulegen.core.series import Series
+from rulegen.core.spans import Span
+from rulegen.core.unittest import AlertCheck, ExpectedAlert, UnitTest, UnitTestFile
+from rulegen.desk import Desk
+from rulegen.emit.newrules import SUFFIX, reads_alerts
+from rulegen.errors import UnsupportedError
+from rulegen.promql import ExpressionError
+from rulegen.replay import observed
+from rulegen.replay.cut import Reading, cut, intervals, near, reading, touched, without_records
+from rulegen.ruletest import Alert, run
+from rulegen.score.catches import catches
+
+MAX_SERIES = 40  # of one test
+MAX_SAMPLES = 4_000  # of one test
+MAX_CELLS = 3_000_000  # series × grid of one test: what promtool lays out in memory
+EPISODES = 6  # tried for each claim
+CHECKS = 5  # times at which one test looks
+LONGEST = 30  # evaluations of one episode that a test covers
+_BOTH: tuple[Semantics, ...] = ("open", "closed")
+_CLOCK = re.compile(r"\b(?:hour|minute|day_of_week)\s*\(")
+
+
+class _Unshown(Exception):
+    """Why a cut does not show what it should."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Episode:
+    """What a case is cut around: checked ``at`` these times (ms), the first when the alert ``labels`` fires."""
+
+    claim: Claim
+    shows: str
+    since: int
+    at: tuple[int, ...]
+    labels: Labels
+    wanted: Callable[[int, int], bool]  # how many alerts page at a time, now and as it was → is it as claimed?
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scene:
+    """One suggestion with its rules, as they were and as they were written, and what both read."""
+
+    desk: Desk
+    suggestion: Suggestion
+    file: RuleFile
+    names: tuple[str, ...]  # of the alerts as written
+    old: RuleSet
+    old_name: str
+    step: int
+    read: Reading
+    was: Firings
+    now: Firings
+
+    @property
+    def pages(self) -> Callable[[Labels], bool]:
+        return self.desk.judge.pages
+
+
+def exhibit(desk: Desk, suggestion: Suggestion, file: RuleFile | None) -> Exhibit:
+    """The tests of an accepted ``suggestion`` against the emitted ``file`` that holds it (None: not written)."""
+    step = suggestion.cluster.interval
+    if file is None:
+        return _without(suggestion, file, step, "the change is not in the rule file")
+    try:
+        scene = _scene(desk, suggestion, file)
+    except (UnsupportedError, ExpressionError) as error:
+        return _without(suggestion, file, step, str(error))
+    if not scene.read.series:
+        return _without(suggestion, scene.file, step, "no series of what the rule reads is in the history")
+    cases, missing = [], []
+    for claim, episodes in (("silent", _quiet(scene)), ("fires", _loud(scene))):
+        found = _first(scene, episodes)
+        if isinstance(found, Case):
+            cases.append(found)
+        else:
+            missing.append((_claim(claim), found))
+    return Exhibit(suggestion.id, scene.file, scene.step, tuple(cases), tuple(missing))
+
+
+def _claim(text: str) -> Claim:
+    return "silent" if text == "silent" else "fires"
+
+
+def _without(suggestion: Suggestion, file: RuleFile | None, step: int, why: str) -> Exhibit:
+    return Exhibit(suggestion.id, file, step, missing=(("silent", why), ("fires", why)))
+
+
+def _scene(desk: Desk, suggestion: Suggestion, file: RuleFile) -> _Scene:
+    cluster, candidate, ref = suggestion.cluster, suggestion.candidate, suggestion.candidate.replaces
+    rule, new, replayer = cluster.rule, candidate.rules, desk.replayer
+    was, now = desk.fired[ref], joined(replayer.replay(ref, new, cluster.interval))
+    step = was.grid.step
+    old = RuleSet(tuple(group for group in replayer.rules.groups if group.path == ref.path))
+    if replayer.grade(ref) is Grade.ALERTS:
+        # Only its recorded alerts are known. They are fed to rules that read them, under a name of their own, since
+        # otherwise a rule would read itself.
+        if not all(reads_alerts(one) for one in new):
+            rule, new = observed.stand_in(rule, rule), tuple(observed.stand_in(one, rule) for one in new)
+            file = RuleFile(f"{suggestion.id}.yml", RuleSet((_alone(new, step),)), loadable=False)
+        rule = replace(rule, name=rule.name + SUFFIX)
+        old = RuleSet((_alone((rule,), step),))
+    written = {one.name for _, _, one in file.rules}
+    names = tuple(one.name if one.name in written else one.name + SUFFIX for one in new if one.kind == "alert")
+    raw, stored = replayer.raw, replayer.stored
+    ours, theirs = reading(file.rules, names, raw, stored), reading(old, [rule.name], raw, stored)
+    every = {one.labels: one for one in (*ours.series, *theirs.series)}
+    read = Reading(tuple(every[labels] for labels in sorted(every)), max(ours.behind, theirs.behind))
+    old = without_records(old, {labels.get(METRIC_NAME, "") for labels in every})
+    return _Scene(desk, suggestion, file, names, old, rule.name, step, read, was, now)
+
+
+def _alone(rules: Sequence[Rule], step: int) -> RuleGroup:
+    return RuleGroup(
+        "stand-in", tuple(replace(one, name=one.name.removesuffix(SUFFIX) + SUFFIX) for one in rules), interval=step
+    )
+
+
+# What to cut around
+
+
+def _quiet(scene: _Scene) -> Iterator[_Episode]:
+    """Noise of the old rule, typical first, that the changed rule makes less of: none, fewer at once, or one page in
+    the place of two."""
+    judge, was, now, step = scene.desk.judge, scene.was, scene.now, scene.step
+    noisy = np.flatnonzero(judge.noise(was))
+    if not len(noisy):
+        return
+    length = (was.end - was.start)[noisy]
+    order = noisy[np.lexsort((was.start[noisy], np.abs(length - np.median(length))))].tolist()
+    paging = judge.paging(now)
+    several = []
+    for one in order:
+        labels, start, end = was.labels[int(was.series[one])], int(was.start[one]), int(was.end[one])
+        over = paging & (now.start <= end) & (now.end >= start)
+        if not any(_same_target(scene, labels, now.labels[int(row)]) for row in np.unique(now.series[over])):
+            last = min(end, start + LONGEST * step)
+            count = min(CHECKS, (last - start) // step + 1)
+            at = tuple(
+                int(t) for t in np.unique(np.linspace(0, (last - start) // step, count).astype(int)) * step + start
+            )
+            what = "a page outside every incident" if not judge.all_pages_are_noise else "a page"
+            yield _Episode("silent", f"must stay silent: {what}", int(was.since[one]), at, labels, _none)
+        else:
+            several.append(one)
+    for one in several:
+        labels, start = was.labels[int(was.series[one])], int(was.start[one])
+        mine = judge.paging(was)
+        before = int((mine & (was.start <= start) & (was.end >= start)).sum())
+        after = int((paging & (now.start <= start) & (now.end >= start)).sum())
+        if after < before:
+            shows = f"must page less: {after} at once where {before} did"
+            yield _Episode("silent", shows, int(was.since[one]), (start,), labels, _fewer)
+
+
+def _none(pages: int, before: int) -> bool:
+    return before > 0 and pages == 0
+
+
+def _fewer(pages: int, before: int) -> bool:
+    return pages < before
+
+
+def _some(pages: int, before: int) -> bool:
+    return pages > 0
+
+
+def _any(pages: int, before: int) -> bool:
+    return True
+
+
+def _same_target(scene: _Scene, one: Labels, other: Labels) -> bool:
+    """Whether two alerts may be about one target: no label of their series that both have differs."""
+    own = {ALERT_NAME, *scene.suggestion.cluster.rule.labels}
+    return all(other.get(name, value) == value for name, value in one.pairs if name not in own)
+
+
+def _loud(scene: _Scene) -> Iterator[_Episode]:
+    """What the changed rule still catches, beyond luck and soon first; else its strongest firing."""
+    desk, was, now = scene.desk, scene.was, scene.now
+    judge, ref = desk.judge, scene.suggestion.candidate.replaces
+    before = set(catches(judge, was, ref)[:, 1].tolist())
+    pairs = catches(judge, now, ref)
+    sure = set(scene.suggestion.evidence.credible) if scene.suggestion.evidence else set()
+    kind = "burst" if judge.all_pages_are_noise else "incident"
+
+    def rank(pair: tuple[int, int]) -> tuple[bool, bool, int, int]:
+        firing, aim = pair
+        return (aim not in before, judge.targets[aim].id not in sure, int(now.start[firing]), aim)
+
+    for firing, aim in sorted(map(tuple, pairs.tolist()), key=rank):
+        target = judge.targets[aim]
+        shows = f"must fire: the {kind} {target.id}" if kind == "incident" else "must fire: a burst that paged before"
+        yield _firing(scene, firing, shows, _some)
+    if not len(pairs):
+        order = np.lexsort((now.start, now.start - now.end))  # longest first
+        paging = judge.paging(now)
+        for firing in [*order[paging[order]].tolist(), *order[~paging[order]].tolist()]:
+            shows = f"must fire: no {kind} is caught by this rule; this is the longest firing that remains"
+            yield _firing(scene, firing, shows, _some if paging[firing] else _any)
+
+
+def _firing(scene: _Scene, firing: int, shows: str, wanted: Callable[[int, int], bool]) -> _Episode:
+    now = scene.now
+    labels = now.labels[int(now.series[firing])]
+    return _Episode("fires", shows, int(now.since[firing]), (int(now.start[firing]),), labels, wanted)
+
+
+# Cutting, and looking at what the cut shows
+
+
+def _first(scene: _Scene, episodes: Iterator[_Episode]) -> Case | str:
+    """The first case that shows what it should, or why the first of ``episodes`` gave none."""
+    why = ""
+    for episode in islice(episodes, EPISODES):
+        try:
+            return _case(scene, episode)
+        except _Unshown as reason:
+            why = why or str(reason)
+    return why or "no such episode in the history"
+
+
+def _case(scene: _Scene, episode: _Episode) -> Case:
+    step, first = scene.step, episode.since - scene.read.behind - scene.step
+    rules = (scene.suggestion.cluster.rule, *scene.suggestion.candidate.rules)
+    # Tests start in 1970, on a Thursday: whole weeks keep the hour and the day of the week.
+    whole = 7 * DAY // step * step if any(_CLOCK.search(rule.expr) for rule in rules) else step
+    origin = max(0, first // whole * whole)
+    span = Span(origin, episode.at[-1] + step)
+    focus = episode.labels.drop((ALERT_NAME, *scene.suggestion.cluster.rule.labels))
+    subsets = {_labels(some): some for some in (near(scene.read.series, focus), scene.read.series)}
+    why = ""
+    for series in subsets.values():
+        if len(series) > MAX_SERIES:
+            why = why or f"{len(series)} series are too many to read (at most {MAX_SERIES})"
+            continue
+        for interval in intervals(series, span, step):
+            try:
+                return _shown(scene, episode, span, cut(series, span, first, interval), interval)
+            except _Unshown as reason:
+                why = why or str(reason)
+    raise _Unshown(why or "nothing to cut")
+
+
+def _labels(series: Sequence[Series]) -> tuple[Labels, ...]:
+    return tuple(one.labels for one in series)
+
+
+def _shown(scene: _Scene, episode: _Episode, span: Span, series: tuple[Series, ...], interval: int) -> Case:
+    """The case over ``series``; raises _Unshown where the replay of it does not give what it should."""
+    samples = sum(len(one.times) for one in series)
+    if samples > MAX_SAMPLES:
+        raise _Unshown(f"{samples} samples are too many to read (at most {MAX_SAMPLES})")
+    if len(series) * (span.length // interval) > MAX_CELLS:
+        raise _Unshown("the windows are too long for a unit test")
+    at = tuple(time - span.start for time in episode.at)
+    given = [one.labels for one in series]
+    now = _agreed(scene, touched(scene.file.rules, scene.names, given), series, at, scene.names)
+    was = _agreed(scene, touched(scene.old, [scene.old_name], given), series, at, [scene.old_name])
+    fired = [(time, alert.labels) for (time, _), alerts in was.items() for alert in alerts]
+    whose = scene.was if episode.claim == "silent" else scene.now
+    there = was if episode.claim == "silent" else now
+    wanted = episode.labels.drop((ALERT_NAME,))
+    if not any(
+        alert.labels.drop((ALERT_NAME,)) == wanted
+        for name in ([scene.old_name] if whose is scene.was else scene.names)
+        for alert in there[at[0], name]
+    ):
+        raise _Unshown("the alert does not fire on the cut as it did in the history")
+    for time in at:
+        pages = sum(scene.pages(alert.labels) for name in scene.names for alert in now[time, name])
+        before = sum(scene.pages(alert.labels) for alert in was[time, scene.old_name])
+        if not episode.wanted(pages, before):
+            raise _Unshown("on the cut the changed rule does not do what it did in the history")
+    checks = tuple(
+        AlertCheck(0, time, name, tuple(ExpectedAlert(one.labels, one.annotations) for one in now[time, name]))
+        for time in at
+        for name in dict.fromkeys(scene.names)
+    )
+    return Case(episode.claim, episode.shows, span.start, interval, series, checks, tuple(fired))
+
+
+def _agreed(
+    scene: _Scene, rules: RuleSet, series: tuple[Series, ...], at: Sequence[int], names: Sequence[str]
+) -> dict[tuple[int, str], tuple[Alert, ...]]:
+    """What fires at each time and under each name, by the windows of Prometheus 2 as by those of 3."""
+    found = [_observed(rules, series, at, names, scene.step, semantics) for semantics in _BOTH]
+    if found[0] != found[1]:
+        raise _Unshown("Prometheus 2 and 3 differ on it: samples lie on the edges of windows")
+    return found[0]
+
+
+def _observed(
+    rules: RuleSet,
+    series: tuple[Series, ...],
+    at: Sequence[int],
+    names: Sequence[str],
+    step: int,
+    semantics: Semantics,
+) -> dict[tuple[int, str], tuple[Alert, ...]]:
+    """Asks for nothing at each time: what fires is then what is wrong."""
+    checks = {
+        (time, name): AlertCheck(line, time, name, ())
+        for line, (time, name) in enumerate((t, n) for t in at for n in dict.fromkeys(names))
+    }
+    test = UnitTest(0, "", 0, series, EMPTY, "", tuple(checks.values()), ())
+    failures = run(UnitTestFile("", (), (), step, (), False, (test,)), rules, semantics)
+    for failure in failures:
+        if failure.why:
+            raise _Unshown(f"{failure.what}: {failure.why}")
+    got = {failure.line: failure.got for failure in failures}
+    return {
+        key: tuple(one for one in got.get(check.line, ()) if isinstance(one, Alert)) for key, check in checks.items()
+    }
