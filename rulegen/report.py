@@ -26,6 +26,7 @@ from rulegen.core.rule import RuleRef
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Mask
 from rulegen.desk import Desk, Selection
+from rulegen.pager import Pager
 from rulegen.score.gate import Standing
 from rulegen.score.luck import credible
 from rulegen.score.measure import alone, together
@@ -34,7 +35,7 @@ from rulegen.score.parts import ENOUGH_TIME, Parts
 FEW_TARGETS = 10
 
 
-def report(desk: Desk, parts: Parts, selection: Selection, ahead: Forecast) -> Report:
+def report(desk: Desk, parts: Parts, selection: Selection, ahead: Forecast, pager: Pager) -> Report:
     """Everything a run has to say."""
     standing = desk.standing(parts)
     changes = desk.outcomes_of(selection.chosen)
@@ -45,6 +46,7 @@ def report(desk: Desk, parts: Parts, selection: Selection, ahead: Forecast) -> R
         if candidate is not None:
             outcome = changes[cluster.ref]
             evidence = _evidence(desk, standing, cluster, outcome, beyond[cluster.ref])
+            evidence = replace(evidence, notices=pager.alone(cluster.ref, candidate))
             accepted.append(Suggestion(_id(cluster), cluster, candidate, evidence))
         elif (best := _best_refusal(selection.verdicts[cluster.ref])) is not None:
             why = best.reasons or ("safe alone, but others already lean on this rule as it is",)
@@ -68,6 +70,7 @@ def report(desk: Desk, parts: Parts, selection: Selection, ahead: Forecast) -> R
         unscored=desk.unscored,
         forecast=ahead,
         doubts=tuple(_doubts(desk, parts)),
+        notices=pager.notices(selection.chosen, ()),
         verdicts=tuple(verdict for ref in sorted(selection.verdicts) for verdict in selection.verdicts[ref]),
         unmatched=desk.unmatched,
         credible=_beyond_luck(desk),
@@ -152,7 +155,6 @@ def _doubts(desk: Desk, parts: Parts) -> list[str]:
             f"of {observed} rules only the recorded alerts are known (grade alerts): thresholds can't be judged, "
             "and alerts from webhooks lack what was silenced or inhibited, and short flaps"
         )
-    found.append("pages are counted as firings; Alertmanager's grouping and repeats are not simulated")
     return found
 
 

@@ -15,7 +15,7 @@ NOUNS = {"core", "errors", "rulegen"}  # rulegen: the package itself, which hold
 ENGINE = NOUNS | {"promql"}
 LOWER = ENGINE | {"templates", "gotemplate"}
 STAGES = ("ingest", "cluster", "propose", "replay", "score", "emit")
-PIPELINE = {"desk", "report", "pipeline", "ruletest", "backtest"}
+PIPELINE = {"desk", "pager", "report", "pipeline", "ruletest", "backtest"}
 # What each part may import beside itself. Stages never import one another; only the pipeline knows them all.
 ALLOWED: dict[str, set[str]] = {
     "__init__": set(),
@@ -32,8 +32,9 @@ ALLOWED: dict[str, set[str]] = {
     "desk": LOWER | set(STAGES),
     "backtest": LOWER | set(STAGES),  # replay, judged
     "ruletest": LOWER | set(STAGES),  # replay over what a unit test gives
-    "report": LOWER | set(STAGES) | {"desk"},
-    "pipeline": LOWER | set(STAGES) | {"desk", "report"},
+    "pager": LOWER | set(STAGES) | {"desk"},  # firings → notifications, judged
+    "report": LOWER | set(STAGES) | {"desk", "pager"},
+    "pipeline": LOWER | set(STAGES) | {"desk", "pager", "report"},
     "cli": LOWER | set(STAGES) | PIPELINE | {"shipped"},
     "train": NOUNS | {"shipped"},  # makes worlds, and so must not know how they are judged
 }

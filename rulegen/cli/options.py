@@ -44,4 +44,5 @@ Grace = Annotated[str, opt("--grace", "Around an incident nothing is noise.", JU
 AllowedDelay = Annotated[str, opt("--allowed-delay", "A catch may come later by this.", JUDGE, "DURATION")]
 BurstGap = Annotated[str, opt("--burst-gap", "Closer firings are one burst.", JUDGE, "DURATION")]
 Page = Annotated[str, opt("--page", "Which alerts page.", JUDGE, "MATCHERS")]
+Alertmanager = Annotated[Path | None, opt("--alertmanager", "alertmanager.yml: count notifications.", JUDGE, "FILE")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")]

@@ -21,6 +21,7 @@ from rulegen.emit.terminal import show
 from rulegen.emit.writer import check as check_out
 from rulegen.emit.writer import write
 from rulegen.errors import InputError
+from rulegen.ingest.alertmanager import read_alertmanager
 from rulegen.pipeline import suggest
 
 SHOWN_PROBLEMS = 40  # a file of metrics names its first 20 bad lines and counts the others itself
@@ -41,12 +42,13 @@ def perform(sources: Sources, settings: Settings, asked: Asked, out: Path, *, st
     apart(files(sources), out)
     check_proposer(asked)
     check_out(out)
+    routing = read_alertmanager(sources.alertmanager) if sources.alertmanager else None
     with watching(quiet) as progress:
         found = read(sources, progress)
         apart((Path(source.path) for source in found.sources), out)
         tell(found, strict)
         who = proposer(asked, demote=settings.demote, seed=settings.seed, strict=strict)
-        report = suggest(found.history, settings, who.propose, progress, interval=sources.interval)
+        report = suggest(found.history, settings, who.propose, progress, interval=sources.interval, routing=routing)
     told = (FROM_SERVER,) if report.suggestions and not sources.rules and len(found.history.rules) else ()
     report = replace(report, doubts=(*report.doubts, *found.doubts, *told, *who.doubts()))
     written = output(report, found.sources, [str(path) for path in sources.rules])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,9 +33,7 @@ def replay(
     ca: options.Ca = "",
     timeout: options.Timeout = "30s",
     compare: Annotated[Files | None, opt("--compare", "Other rules; may be repeated.", COMPARE, "PATH")] = None,
-    alertmanager: Annotated[
-        Path | None, opt("--alertmanager", "alertmanager.yml: count notifications.", COMPARE, "FILE")
-    ] = None,
+    alertmanager: options.Alertmanager = None,
     check_against: Annotated[
         str, opt("--check-against", "Recorded alerts to set beside the replay.", COMPARE, "ALERTS")
     ] = "",
@@ -66,6 +63,7 @@ def replay(
         rules=tuple(rules or ()),
         compare=tuple(compare or ()),
         incidents=incidents,
+        alertmanager=alertmanager,
         impact=impact,
         judged=tuple(time_span("--judged", text) for text in judged or ()),
         since=milliseconds("--since", since, least=SECOND) if since else None,
@@ -87,6 +85,6 @@ def replay(
         burst_gap=milliseconds("--burst-gap", burst_gap),
         page=page,
     )
-    beside = Beside(alertmanager, check_against, least_alike)
+    beside = Beside(check_against, least_alike)
     limit = number("--firings", firings)
     raise typer.Exit(perform(sources, settings, beside, form, limit, strict=strict, quiet=quiet))

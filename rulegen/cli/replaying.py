@@ -37,7 +37,6 @@ SEEN_AT = 500  # times at which a server is asked whether it holds a recorded se
 class Beside:
     """What the replay is set beside: a routing, recorded alerts, and the least share of them that is to be alike."""
 
-    alertmanager: Path | None = None
     check_against: str = ""
     least_alike: float = 1.0
 
@@ -53,7 +52,7 @@ def perform(
     if not 0 <= beside.least_alike <= 1:
         raise InputError(f"--least-alike: {beside.least_alike:g} is no share; give 0 to 1")
     check(sources, settings)
-    routing = read_alertmanager(beside.alertmanager) if beside.alertmanager else None
+    routing = read_alertmanager(sources.alertmanager) if sources.alertmanager else None
     with watching(quiet) as progress:
         found = read(sources, progress)
         tell(found, strict)

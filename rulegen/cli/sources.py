@@ -26,6 +26,7 @@ class Sources:
     rules: tuple[Path, ...] = ()
     compare: tuple[Path, ...] = ()  # rules to set beside those
     incidents: Path | None = None
+    alertmanager: Path | None = None
     impact: str = ""
     judged: tuple[Span, ...] = ()
     since: int | None = None
@@ -54,7 +55,7 @@ def check(sources: Sources, settings: Settings) -> None:
 
 def files(sources: Sources) -> tuple[Path, ...]:
     """The files that ``sources`` name, directories of rules among them."""
-    given = (sources.metrics, sources.alerts, sources.incidents, *sources.rules)
+    given = (sources.metrics, sources.alerts, sources.incidents, sources.alertmanager, *sources.rules)
     return tuple(path for path in given if path is not None)
 
 

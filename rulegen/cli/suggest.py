@@ -61,6 +61,7 @@ def suggest(
     ] = None,
     samples: Annotated[int, options.opt("--samples", "Questions to the model a cluster.", options.ASK, "N")] = 8,
     seed: Annotated[int, options.opt("--seed", "For everything that is drawn.", options.ASK, "N")] = 0,
+    alertmanager: options.Alertmanager = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Read a team's alert history; write the rule changes that a replay of it proved."""
@@ -77,6 +78,7 @@ def suggest(
         alerts=alerts,
         rules=tuple(rules or ()),
         incidents=incidents,
+        alertmanager=alertmanager,
         impact=impact,
         judged=tuple(time_span("--judged", text) for text in judged or ()),
         since=milliseconds("--since", since, least=SECOND) if since else None,

@@ -6,10 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from rulegen.core.routing import Inhibition, Matcher
 from rulegen.core.rule import Rule, RuleRef
+from rulegen.core.timeinterval import TimeInterval
 
 SlotValue = str | int | float | tuple[str, ...]  # durations are int ms, numbers float, several picks a tuple
-Change = Literal["tuning", "demotion"]
+# What a change does to the pages, each counted apart: tuned; sent as tickets; kept back for a time of the week;
+# switched off because another rule pages for the same; or routed, grouped and inhibited otherwise by Alertmanager.
+Change = Literal["tuning", "demotion", "silencing", "retirement", "routing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +72,34 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A proposal rendered to rules that parse. ``rules`` take the place of the rule at ``replaces``.
+class Grouping:
+    """Alerts that ``matchers`` match go through a route of their own, with these group labels and timers (ms)."""
 
-    ``id`` depends on the replaced rule and the rendered rules alone, so it is stable across runs and proposers.
+    matchers: tuple[Matcher, ...]
+    group_by: tuple[str, ...]
+    group_wait: int
+    group_interval: int
+    repeat_interval: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """Alerts that ``matchers`` match are not notified about within any of ``times``."""
+
+    matchers: tuple[Matcher, ...]
+    times: tuple[TimeInterval, ...]
+
+
+RoutingChange = Inhibition | Grouping | Mute
+"""One thing to add to an Alertmanager configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A proposal rendered to rules that parse. ``rules`` take the place of the rule at ``replaces``; without any, the
+    rule is switched off. ``routing`` is added to Alertmanager's configuration.
+
+    ``id`` depends on the replaced rule and on what was rendered alone, so it is stable across runs and proposers.
     """
 
     id: str
@@ -80,3 +108,4 @@ class Candidate:
     rules: tuple[Rule, ...]
     change: Change
     proposal: Proposal
+    routing: tuple[RoutingChange, ...] = ()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from rulegen.core.alert import Episode
+from rulegen.core.labels import Labels
 from rulegen.core.rule import Rule, RuleRef
+from rulegen.core.timeinterval import TimeInterval
 
 
 class Pattern(StrEnum):
@@ -18,6 +21,11 @@ class Pattern(StrEnum):
     NOISY_FEW = "noisy few"
     CHRONIC = "chronic"
     TIGHT_THRESHOLD = "tight threshold"
+    CASCADE = "cascade"
+    SEASONAL = "seasonal"
+    DUPLICATE = "duplicate"
+    MISSING_DATA = "missing data"
+    WITHOUT_SLO = "symptom without SLO"
     MIXED = "mixed"  # no single figure stands out
 
 
@@ -51,18 +59,64 @@ class Facts:
     incidents_touched: int  # incidents that this rule catches
 
 
+class Relation(StrEnum):
+    """What another rule's firings are to a cluster's episodes."""
+
+    LEADS = "leads"  # the other fires first
+    FOLLOWS = "follows"  # the other fires afterwards
+    DUPLICATE = "duplicate"  # both fire together, whichever of them fires
+    COVERS = "covers"  # whenever this one fires, so does the other
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """Another rule that fires with a cluster's episodes more often than chance has it.
+
+    ``labels`` are the labels that the other rule itself puts on its alerts, ``alertname`` among them. ``lag`` is the
+    median from its start to the episode's, ms. ``share`` of the episodes have it, which is ``excess`` times what the
+    null model expects. The values of the label names ``equal`` agree in these pairs.
+    """
+
+    ref: RuleRef
+    labels: Labels
+    relation: Relation
+    lag: int
+    share: float
+    excess: float
+    equal: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition that could stand beside a rule's comparison: ``<rule> and on (…) expr``, or ``unless``.
+
+    ``kind`` says what it asks for in words ("traffic", "dependency down", "rollout", "second signal"). ``on`` None
+    matches all labels; else the two sides share these.
+    """
+
+    kind: str
+    join: Literal["and", "unless"]
+    expr: str
+    on: tuple[str, ...] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """What exists, in a fixed order: a proposal points into it by number (m3, l2, v7, t1) and so can't invent names.
 
     ``labels`` are the label names of the firing series with the number of their values, ``values`` the label pairs
     that tell the noisiest series apart, noisiest first, ``thresholds`` numbers a threshold may take, rising.
+    ``conditions`` (g0, g1, …) could gate the rule, ``quiet_hours`` (h0, …) are times of the week that hold noise and
+    no incident. ``counters`` are those of the metrics whose series only grow, up to resets.
     """
 
     metrics: tuple[str, ...] = ()
     labels: tuple[tuple[str, int], ...] = ()
     values: tuple[tuple[str, str], ...] = ()
     thresholds: tuple[float, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    quiet_hours: tuple[TimeInterval, ...] = ()
+    counters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +132,4 @@ class Cluster:
     facts: Facts
     inventory: Inventory
     episodes: tuple[Episode, ...]
+    companions: tuple[Companion, ...] = ()  # c0, c1, …; those that explain most first

@@ -131,6 +131,7 @@ class Evidence:
     lucky: tuple[str, ...]  # caught, and protected, but no better than chance
     null: str  # which null model luck was measured with; "" where luck was not measured
     longest: tuple[int, int] = (0, 0)  # ms
+    notices: tuple[int, int] | None = None  # noise notifications of this rule alone, before → after
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,27 @@ class Forecast:
 
 
 @dataclass(frozen=True, slots=True)
+class Notices:
+    """Notifications to those who are paged, as Alertmanager would send them, over ``weeks`` of judged time.
+
+    Pairs are (all, noise: those that tell of no target). ``rules`` is with the rules changed and the routing as it
+    is, ``routing`` the other way round. Delays are in ms from a target's start to the first notification about it:
+    ``added`` is the median and the largest of what is added with everything changed; targets by id.
+    """
+
+    weeks: float
+    before: tuple[int, int]
+    rules: tuple[int, int]
+    routing: tuple[int, int]
+    together: tuple[int, int]
+    told: tuple[int, int]  # targets that somebody is notified of, before and with everything changed
+    lost: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()  # by more than the allowed delay
+    added: tuple[int, int] = (0, 0)
+    plain: bool = False  # no configuration was given: a plain route that groups by --group-by stands in
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything a run has to say; the last stage writes it down."""
 
@@ -179,4 +201,6 @@ class Report:
     doubts: tuple[str, ...] = field(default=())
     verdicts: tuple[Verdict, ...] = field(default=(), repr=False)
     unmatched: tuple[tuple[str, str], ...] = ()  # rule and the selector in it that matched nothing
+    notices: Notices | None = None
+    rerouted: tuple[Suggestion, ...] = ()  # accepted changes of the routing
     credible: int | None = None  # of the targets caught before, those caught beyond luck; None: not measured

@@ -5,6 +5,8 @@ that does not exist is null, and pairs are ``[before, after]``::
 
     schema, version, span {start, end}, judged [{start, end}], mode, settings {}, rules,
     before, tuning, together   measures of the history as it was, of the tunings together, of all accepted together
+    notices                    {weeks, before, rules, routing, together: [all, noise] each; told, lost [ids],
+                               later [ids], added_delay {median, largest}, plain_route}
     forecast                   {method, measure, cut_pages, cut_minutes, loss}: [estimate, low, high] each, or null
     unjudged, unscored [{rule, reason}], unmatched [{rule, selector}], credible, doubts []
     accepted, refused          lists of suggestions
@@ -13,7 +15,7 @@ that does not exist is null, and pairs are ``[before, after]``::
     suggestion  {id, accepted, written, problem, change, template, slots {}, replaces {path, group, index},
                  provenance {proposer, model_sha256, prompt_sha256, seed}, grade, pattern,
                  cluster {id, interval, line, facts {}}, rule, rules [], words, evidence, reasons [], doubts []}
-    evidence    {whole, parts {name: measure}, credible [ids], lucky [ids], null_model, longest}, or null
+    evidence    {whole, parts {name: measure}, credible [ids], lucky [ids], null_model, notices, longest}, or null
     rule        {kind, name, expr, for, keep_firing_for, labels {}, annotations {}}
 
 ``written`` is false for an accepted suggestion that could not be put into the user's file; ``problem`` says why.
@@ -34,7 +36,7 @@ from rulegen import __version__
 from rulegen.core.candidate import Candidate, SlotValue
 from rulegen.core.cluster import Cluster
 from rulegen.core.durations import format_duration
-from rulegen.core.outcome import Evidence, Forecast, Measure, Outcome, Report, Suggestion, Verdict
+from rulegen.core.outcome import Evidence, Forecast, Measure, Notices, Outcome, Report, Suggestion, Verdict
 from rulegen.core.rule import Rule, RuleRef
 from rulegen.core.spans import Span
 from rulegen.emit.lostlabels import doubt
@@ -71,6 +73,7 @@ def suggestions_json(report: Report, problems: Mapping[str, str]) -> bytes:
         "before": _measure(report.before),
         "tuning": _measure(report.tuning),
         "together": _measure(report.together),
+        "notices": _notices(report.notices),
         "forecast": _forecast(report.forecast),
         "unjudged": report.unjudged,
         "unscored": [{"rule": rule, "reason": reason} for rule, reason in report.unscored],
@@ -177,6 +180,7 @@ def _evidence(one: Evidence | None) -> dict[str, Any] | None:
         "credible": list(one.credible),
         "lucky": list(one.lucky),
         "null_model": one.null or None,
+        "notices": None if one.notices is None else list(one.notices),
         "longest": [format_duration(one.longest[0]), format_duration(one.longest[1])],
     }
 
@@ -192,6 +196,23 @@ def _measure(one: Measure) -> dict[str, Any]:
         "gained": list(one.gained),
         "added_delay": format_duration(max(0, int(one.added_delay))),
     }
+
+
+def _notices(one: Notices | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {
+        "weeks": _figure(one.weeks),
+        **{name: list(getattr(one, name)) for name in ("before", "rules", "routing", "together", "told")},
+        "lost": list(one.lost),
+        "later": list(one.later),
+        "added_delay": dict(zip(("median", "largest"), map(_added, one.added), strict=True)),
+        "plain_route": one.plain,
+    }
+
+
+def _added(ms: int) -> str:
+    return format_duration(max(0, ms))
 
 
 def _forecast(one: Forecast | None) -> dict[str, Any] | None:

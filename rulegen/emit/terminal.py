@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rulegen.core.durations import format_duration
 from rulegen.core.outcome import Measure, Report, Suggestion
 from rulegen.emit.evidence import time_text
 from rulegen.emit.lostlabels import doubt
@@ -41,6 +42,7 @@ class _Page:
         if self.report.suggestions:
             self.console.print(self._table())
             self._line(f"grade of the evidence: {', '.join(sorted(set(map(_grade, self.report.suggestions))))}")
+            self._notices()
             self._forecast()
             for one in self.report.suggestions[: self.limit]:
                 self._suggestion(one)
@@ -94,6 +96,25 @@ class _Page:
         every = (*self.report.suggestions, *self.report.refused)
         alike = sum(other.cluster.rule.name == one.cluster.rule.name for other in every) > 1
         return one_line(f"{one.cluster.rule.name} ({one.cluster.ref.group})" if alike else one.cluster.rule.name)
+
+    def _notices(self) -> None:
+        found = self.report.notices
+        if found is None:
+            return
+        weeks = found.weeks or 1.0
+        old, new = found.before[1], found.together[1]
+        self.console.print()
+        through = f"a plain route by {dict(self.report.settings)['group_by']}" if found.plain else "your Alertmanager"
+        self._line(f"In notifications, through {through} (outside every target; pages are firings):", "bold")
+        self._line(f"  {number(old / weeks)} → {number(new / weeks)} a week ({_cut((old, new))})")
+        if found.routing != found.before:
+            rules, routing = (_cut((old, one[1])) for one in (found.rules, found.routing))
+            self._line(f"  rules alone {rules}, routing alone {routing}")
+        lost = f", {counted(len(found.lost), 'target')} lost: {', '.join(found.lost[:5])}" if found.lost else ""
+        later = f", later than allowed: {', '.join(found.later[:5])}" if found.later else ""
+        median, most = (format_duration(max(0, ms) // 1000 * 1000) for ms in found.added)
+        still = f"{found.told[0] - len(found.lost)} of {found.told[0]} {self.report.mode} still told of"
+        self._line(f"  {still}{lost}{later}; added delay: median {median}, at most {most}")
 
     def _forecast(self) -> None:
         found = self.report.forecast

@@ -25,15 +25,17 @@ def render(cluster: Cluster, proposal: Proposal, templates: Iterable[Template]) 
         return Refused(f"there is no template {proposal.template!r}")
     try:
         rules = template.render(cluster, proposal.slots)
+        routing = template.route(cluster, proposal.slots) if template.route else ()
         meant = [_meaning(rule) for rule in rules]
     except ExpressionError as error:
         return Refused(f"{template.name} renders what is not PromQL: {error.message}")
     except ValueError as error:
         return Refused(f"{template.name}: {error}")
-    if meant == [_meaning(cluster.rule)]:
+    if meant == [_meaning(cluster.rule)] and not routing:
         return Refused(f"{template.name}: the rule stays as it was")
     ref = cluster.ref
-    written = json.dumps([[ref.path, ref.group, ref.index], meant], separators=(",", ":"))
+    place = [ref.path, ref.group, ref.index]
+    written = json.dumps([place, meant, *([repr(routing)] if routing else [])], separators=(",", ":"))
     return Candidate(
         id=sha256(written.encode()).hexdigest()[:12],
         cluster_id=cluster.id,
@@ -41,6 +43,7 @@ def render(cluster: Cluster, proposal: Proposal, templates: Iterable[Template]) 
         rules=rules,
         change=template.change,
         proposal=proposal,
+        routing=routing,
     )
 
 

@@ -69,7 +69,7 @@ class Judge:
 
     def noise(self, firings: Firings) -> Mask:
         """[firings] which firings page outside every target, in judged time and not while warming up."""
-        return self.paging(firings) & self._outside(firings.start) & (firings.start >= firings.warm)
+        return self.paging(firings) & self.outside(firings.start) & (firings.start >= firings.warm)
 
     def outcome(self, firings: Sequence[Firings], ref: RuleRef, warm: int) -> Outcome:
         """What ``firings`` of the rules at ``ref`` amount to.
@@ -92,7 +92,7 @@ class Judge:
             where = self.blocks_at(one.start[sound])
             fired += np.bincount(where, minlength=self.blocks)
             np.maximum.at(longest, where, (one.end - one.start)[sound])
-            noisy = judged & self._outside(one.start)
+            noisy = judged & self.outside(one.start)
             pages += np.bincount(self.blocks_at(one.start[noisy]), minlength=self.blocks)
             minutes += self._minutes(one, paging, warm)
             np.minimum(delay, self._delay(one, paging & (one.start >= one.warm), ref), out=delay)
@@ -126,7 +126,8 @@ class Judge:
         rows = np.array([self.pages(labels) for labels in firings.labels], dtype=np.bool_)
         return rows[firings.series] if len(rows) else np.zeros(len(firings), dtype=np.bool_)
 
-    def _outside(self, times: NDArray[np.int64]) -> Mask:
+    def outside(self, times: NDArray[np.int64]) -> Mask:
+        """[times] which of them lie in judged time and outside every target widened by the grace."""
         outside: Mask = inside(times, self.judged) & ~inside(times, self._excused)
         return outside
 
@@ -140,7 +141,7 @@ class Judge:
         grid = firings.grid
         if grid not in self._noisy:
             times = grid.times()
-            self._noisy[grid] = (self._outside(times), self.blocks_at(times))
+            self._noisy[grid] = (self.outside(times), self.blocks_at(times))
         outside, block = self._noisy[grid]
         change = np.zeros(len(grid) + 1)
         first = (np.maximum(firings.start[paging], warm) - grid.start + grid.step - 1) // grid.step

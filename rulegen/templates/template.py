@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rulegen.core.candidate import Change, Choice, Slot, Slots
+from rulegen.core.candidate import Change, Choice, RoutingChange, Slot, Slots
 from rulegen.core.cluster import Cluster, Grade
 from rulegen.core.durations import format_duration
 from rulegen.core.rule import Rule
@@ -16,8 +16,9 @@ class Template:
     """A rewriting of one rule.
 
     ``slots(cluster)`` gives the holes with their legal values for this cluster, the values people use most first, or
-    None where the template does not fit. ``render(cluster, filled)`` gives the rules that take the old one's place;
-    it raises ValueError when the filled slots change nothing.
+    None where the template does not fit. ``render(cluster, filled)`` gives the rules that take the old one's place
+    (none: it is switched off); ``route(cluster, filled)`` what is added to Alertmanager's configuration. Both raise
+    ValueError when the filled slots change nothing or can't be meant together.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Template:
     grades: frozenset[Grade]
     slots: Callable[[Cluster], tuple[Slot, ...] | None]
     render: Callable[[Cluster, Slots], tuple[Rule, ...]]
+    route: Callable[[Cluster, Slots], tuple[RoutingChange, ...]] | None = None
 
 
 def durations(*values: int) -> tuple[Choice, ...]:
