@@ -8,7 +8,7 @@ from typing import Literal
 from rulegen.core.labels import Labels
 from rulegen.core.rule import RuleSet
 from rulegen.core.series import Series
-from rulegen.core.unittest import AlertCheck
+from rulegen.core.unittest import AlertCheck, RuleTests
 
 Claim = Literal["silent", "fires"]
 
@@ -56,3 +56,11 @@ class Exhibit:
     step: int
     cases: tuple[Case, ...] = ()
     missing: tuple[tuple[Claim, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What was shown of the accepted suggestions by tests: their own, and the user's (None where none were given)."""
+
+    exhibits: tuple[Exhibit, ...] = ()
+    rule_tests: RuleTests | None = None

@@ -26,10 +26,12 @@ def file_name(suggestion: str) -> str:
     return f"{_ODD.sub('_', suggestion)}.yml"
 
 
-def written(exhibit: Exhibit, suggestion: Suggestion, rule_file: str) -> str:
+def unit_tests(exhibit: Exhibit, suggestion: Suggestion, rule_file: str) -> str:
     """The cases of ``exhibit`` [at least one] as a file; ``rule_file`` is where its rules stand, relative to it."""
     words = change(suggestion.cluster.rule, suggestion.candidate.rules, suggestion.candidate.proposal)
-    heading = f"{MARK} {suggestion.id} {suggestion.candidate.proposal.template}: {suggestion.cluster.rule.name}: {words}"
+    heading = (
+        f"{MARK} {suggestion.id} {suggestion.candidate.proposal.template}: {suggestion.cluster.rule.name}: {words}"
+    )
     missing = [f"There is no case {_CLAIMS[claim]}: {why}" for claim, why in exhibit.missing]
     lines = [
         *_comment(0, heading, "Cut from the history: real samples, on the fixed grid that promtool wants.", *missing),
@@ -90,9 +92,7 @@ def _alert(alert: ExpectedAlert) -> Iterator[str]:
     yield from (f"              {scalar.name(name)}: {scalar.scalar(value)}" for name, value in labels)
     if alert.annotations:
         yield "            exp_annotations:"
-        yield from (
-            f"              {scalar.name(name)}: {scalar.scalar(value)}" for name, value in alert.annotations
-        )
+        yield from (f"              {scalar.name(name)}: {scalar.scalar(value)}" for name, value in alert.annotations)
 
 
 def _comment(indent: int, *texts: str) -> Iterator[str]:

@@ -70,8 +70,8 @@ def read_rules(
 
 
 def rules_in(path: str, text: str, default_interval_ms: int = MINUTE) -> tuple[RuleSet, tuple[Problem, ...], bool]:
-    """The rules in the ``text`` of a rule file, what is wrong with it, and whether it is a file that Prometheus itself
-    loads, as far as its form goes: one document with groups. Raises InputError for a text that is no rule file."""
+    """The rules in the ``text`` of a rule file, what is wrong with it, and whether it has the form that Prometheus
+    itself loads: groups, and no resource. Raises InputError for a text that is no rule file."""
     file = _File(path, text, named=True, default_interval=default_interval_ms)
     file.read()
     return RuleSet(tuple(file.groups)), tuple(sorted(file.reader.problems)), file.plain
