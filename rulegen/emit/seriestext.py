@@ -10,7 +10,7 @@ from rulegen.core.labels import METRIC_NAME, Labels, quote
 from rulegen.core.series import Series, is_stale
 
 _LEAST_RUN = 3  # shorter runs are written out: `5 5` reads better than `5x1`
-_MAX_STEP = 1e15  # a step between floats beyond this is written out rather than trusted
+_LONGEST_STEP = 8  # characters; `0.52+0.020000000000000018x2` reads worse than the values do
 
 
 def metric_text(labels: Labels) -> str:
@@ -61,12 +61,14 @@ def _run(values: np.ndarray, stale: np.ndarray) -> Iterator[str]:
 
 
 def _stretch(values: np.ndarray) -> tuple[float, int]:
-    """The step between the first two of ``values`` [n ≥ 1], and how many from the first on it gives exactly."""
+    """The step between the first two of ``values`` [n ≥ 1], and how many from the first on it gives exactly.
+
+    promtool adds the step again and again, rounding each time."""
     if len(values) < 2 or not np.isfinite(values[:2]).all():
         return 0.0, 1
     with np.errstate(over="ignore"):
         delta = float(values[1] - values[0])
-    if abs(delta) > _MAX_STEP or (delta and abs(delta) < 1 / _MAX_STEP):
+    if len(_number(delta)) > _LONGEST_STEP:
         return 0.0, 1
     running = float(values[0])
     count = 1
