@@ -41,6 +41,9 @@ _BOTH: tuple[Semantics, ...] = ("open", "closed")
 _CLOCK = re.compile(r"\b(?:hour|minute|day_of_week)\s*\(")
 
 
+Wanted = Callable[[int, int], bool]  # how many alerts page at a time, now and as it was → is it as claimed?
+
+
 class _Unshown(Exception):
     """Why a cut does not show what it should."""
 
@@ -54,7 +57,7 @@ class _Episode:
     since: int
     at: tuple[int, ...]
     labels: Labels
-    wanted: Callable[[int, int], bool]  # how many alerts page at a time, now and as it was → is it as claimed?
+    wanted: tuple[Wanted, ...]  # at each of these times
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,24 +85,24 @@ def exhibit(desk: Desk, suggestion: Suggestion, file: RuleFile | None) -> Exhibi
     step = suggestion.cluster.interval
     if file is None:
         return _without(suggestion, file, step, "the change is not in the rule file")
+    if not any(rule.kind == "alert" for rule in suggestion.candidate.rules):
+        return _without(suggestion, file, step, "no alert is left to test")
     try:
         scene = _scene(desk, suggestion, file)
     except (UnsupportedError, ExpressionError) as error:
         return _without(suggestion, file, step, str(error))
     if not scene.read.series:
         return _without(suggestion, scene.file, step, "no series of what the rule reads is in the history")
-    cases, missing = [], []
-    for claim, episodes in (("silent", _quiet(scene)), ("fires", _loud(scene))):
-        found = _first(scene, episodes)
+    cases: list[Case] = []
+    missing: list[tuple[Claim, str]] = []
+    episodes: tuple[tuple[Claim, Iterator[_Episode]], ...] = (("silent", _quiet(scene)), ("fires", _loud(scene)))
+    for claim, some in episodes:
+        found = _first(scene, some)
         if isinstance(found, Case):
             cases.append(found)
         else:
-            missing.append((_claim(claim), found))
+            missing.append((claim, found))
     return Exhibit(suggestion.id, scene.file, scene.step, tuple(cases), tuple(missing))
-
-
-def _claim(text: str) -> Claim:
-    return "silent" if text == "silent" else "fires"
 
 
 def _without(suggestion: Suggestion, file: RuleFile | None, step: int, why: str) -> Exhibit:
@@ -117,7 +120,7 @@ def _scene(desk: Desk, suggestion: Suggestion, file: RuleFile) -> _Scene:
         # otherwise a rule would read itself.
         if not all(reads_alerts(one) for one in new):
             rule, new = observed.stand_in(rule, rule), tuple(observed.stand_in(one, rule) for one in new)
-            file = RuleFile(f"{suggestion.id}.yml", RuleSet((_alone(new, step),)), loadable=False)
+            file = RuleFile(f"{suggestion.id}.yml", RuleSet((_alone(new, step),)), loadable=False, stands_in=True)
         rule = replace(rule, name=rule.name + SUFFIX)
         old = RuleSet((_alone((rule,), step),))
     written = {one.name for _, _, one in file.rules}
@@ -131,17 +134,16 @@ def _scene(desk: Desk, suggestion: Suggestion, file: RuleFile) -> _Scene:
 
 
 def _alone(rules: Sequence[Rule], step: int) -> RuleGroup:
-    return RuleGroup(
-        "stand-in", tuple(replace(one, name=one.name.removesuffix(SUFFIX) + SUFFIX) for one in rules), interval=step
-    )
+    named = (replace(one, name=one.name.removesuffix(SUFFIX) + SUFFIX) for one in rules)
+    return RuleGroup("stand-in", tuple(named), interval=step)
 
 
 # What to cut around
 
 
 def _quiet(scene: _Scene) -> Iterator[_Episode]:
-    """Noise of the old rule, typical first, that the changed rule makes less of: none, fewer at once, or one page in
-    the place of two."""
+    """Noise of the old rule that the changed rule makes less of, typical lengths first: no page, else fewer at once,
+    else one in the place of two."""
     judge, was, now, step = scene.desk.judge, scene.was, scene.now, scene.step
     noisy = np.flatnonzero(judge.noise(was))
     if not len(noisy):
@@ -149,36 +151,68 @@ def _quiet(scene: _Scene) -> Iterator[_Episode]:
     length = (was.end - was.start)[noisy]
     order = noisy[np.lexsort((was.start[noisy], np.abs(length - np.median(length))))].tolist()
     paging = judge.paging(now)
-    several = []
+    what = "a page" if judge.all_pages_are_noise else "a page outside every incident"
+    still = []
     for one in order:
         labels, start, end = was.labels[int(was.series[one])], int(was.start[one]), int(was.end[one])
         over = paging & (now.start <= end) & (now.end >= start)
-        if not any(_same_target(scene, labels, now.labels[int(row)]) for row in np.unique(now.series[over])):
-            last = min(end, start + LONGEST * step)
-            count = min(CHECKS, (last - start) // step + 1)
-            at = tuple(
-                int(t) for t in np.unique(np.linspace(0, (last - start) // step, count).astype(int)) * step + start
-            )
-            what = "a page outside every incident" if not judge.all_pages_are_noise else "a page"
-            yield _Episode("silent", f"must stay silent: {what}", int(was.since[one]), at, labels, _none)
-        else:
-            several.append(one)
-    for one in several:
-        labels, start = was.labels[int(was.series[one])], int(was.start[one])
-        mine = judge.paging(was)
-        before = int((mine & (was.start <= start) & (was.end >= start)).sum())
-        after = int((paging & (now.start <= start) & (now.end >= start)).sum())
-        if after < before:
-            shows = f"must page less: {after} at once where {before} did"
-            yield _Episode("silent", shows, int(was.since[one]), (start,), labels, _fewer)
+        if any(_same_target(scene, labels, now.labels[int(row)]) for row in np.unique(now.series[over])):
+            still.append(one)
+            continue
+        steps = min(LONGEST, (end - start) // step)
+        at = np.unique(np.linspace(0, steps, min(CHECKS, steps + 1)).astype(int)) * step + start
+        wanted = (_silenced,) * len(at)
+        yield _Episode("silent", f"must stay silent: {what}", int(was.since[one]), tuple(at.tolist()), labels, wanted)
+    for make in (_less_at_once, _one_for_two):
+        yield from (episode for one in still if (episode := make(scene, one)) is not None)
 
 
-def _none(pages: int, before: int) -> bool:
+def _less_at_once(scene: _Scene, one: int) -> _Episode | None:
+    judge, was, now, start = scene.desk.judge, scene.was, scene.now, int(scene.was.start[one])
+    before, after = (
+        int((judge.paging(side) & (side.start <= start) & (side.end >= start)).sum()) for side in (was, now)
+    )
+    if after >= before:
+        return None
+    shows = f"must page less: {after} at once where {before} did"
+    return _Episode("silent", shows, int(was.since[one]), (start,), was.labels[int(was.series[one])], (_fewer,))
+
+
+def _one_for_two(scene: _Scene, second: int) -> _Episode | None:
+    """Where the changed rule bridges the gap before a firing: it pages once where the old one paged again."""
+    was, now, step = scene.was, scene.now, scene.step
+    labels, again = was.labels[int(was.series[second])], int(was.start[second])
+    earlier = np.flatnonzero((was.series == was.series[second]) & (was.end < again))
+    if not len(earlier):
+        return None
+    first = int(earlier[np.argmax(was.end[earlier])])
+    gap = int(was.end[first]) + step
+    rows = np.array([_same_target(scene, labels, one) for one in now.labels], dtype=np.bool_)
+    over = scene.desk.judge.paging(now) & rows[now.series] & (now.start < gap) & (now.end >= again)
+    if not over.any() or gap >= again:
+        return None
+    since = max(int(was.start[first]), int(now.start[over].min()))
+    if again - since > LONGEST * step:
+        return None
+    began = min(int(was.since[first]), int(now.since[over].min()))
+    shows = "must go on: one page where there were two"
+    return _Episode("silent", shows, began, (since, gap, again), labels, (_both, _bridged, _both))
+
+
+def _silenced(pages: int, before: int) -> bool:
     return before > 0 and pages == 0
 
 
 def _fewer(pages: int, before: int) -> bool:
     return pages < before
+
+
+def _both(pages: int, before: int) -> bool:
+    return pages > 0 and before > 0
+
+
+def _bridged(pages: int, before: int) -> bool:
+    return pages > 0 and before == 0
 
 
 def _some(pages: int, before: int) -> bool:
@@ -220,10 +254,10 @@ def _loud(scene: _Scene) -> Iterator[_Episode]:
             yield _firing(scene, firing, shows, _some if paging[firing] else _any)
 
 
-def _firing(scene: _Scene, firing: int, shows: str, wanted: Callable[[int, int], bool]) -> _Episode:
+def _firing(scene: _Scene, firing: int, shows: str, wanted: Wanted) -> _Episode:
     now = scene.now
     labels = now.labels[int(now.series[firing])]
-    return _Episode("fires", shows, int(now.since[firing]), (int(now.start[firing]),), labels, wanted)
+    return _Episode("fires", shows, int(now.since[firing]), (int(now.start[firing]),), labels, (wanted,))
 
 
 # Cutting, and looking at what the cut shows
@@ -248,56 +282,55 @@ def _case(scene: _Scene, episode: _Episode) -> Case:
     origin = max(0, first // whole * whole)
     span = Span(origin, episode.at[-1] + step)
     focus = episode.labels.drop((ALERT_NAME, *scene.suggestion.cluster.rule.labels))
-    subsets = {_labels(some): some for some in (near(scene.read.series, focus), scene.read.series)}
+    close, every = near(scene.read.series, focus), scene.read.series
     why = ""
-    for series in subsets.values():
+    for series in (close, every) if len(close) < len(every) else (every,):
         if len(series) > MAX_SERIES:
             why = why or f"{len(series)} series are too many to read (at most {MAX_SERIES})"
             continue
+        given = [one.labels for one in series]
+        sides = touched(scene.file.rules, scene.names, given), touched(scene.old, [scene.old_name], given)
         for interval in intervals(series, span, step):
             try:
-                return _shown(scene, episode, span, cut(series, span, first, interval), interval)
+                return _shown(scene, episode, span, cut(series, span, first, interval), interval, sides)
             except _Unshown as reason:
                 why = why or str(reason)
-    raise _Unshown(why or "nothing to cut")
+    raise _Unshown(why)
 
 
-def _labels(series: Sequence[Series]) -> tuple[Labels, ...]:
-    return tuple(one.labels for one in series)
-
-
-def _shown(scene: _Scene, episode: _Episode, span: Span, series: tuple[Series, ...], interval: int) -> Case:
-    """The case over ``series``; raises _Unshown where the replay of it does not give what it should."""
+def _shown(
+    scene: _Scene,
+    episode: _Episode,
+    span: Span,
+    series: tuple[Series, ...],
+    interval: int,
+    sides: tuple[RuleSet, RuleSet],
+) -> Case:
+    """The case over ``series``; ``sides`` are the rules that matter, as written and as they were. Raises _Unshown
+    where the replay of it does not give what it should."""
     samples = sum(len(one.times) for one in series)
     if samples > MAX_SAMPLES:
         raise _Unshown(f"{samples} samples are too many to read (at most {MAX_SAMPLES})")
     if len(series) * (span.length // interval) > MAX_CELLS:
         raise _Unshown("the windows are too long for a unit test")
     at = tuple(time - span.start for time in episode.at)
-    given = [one.labels for one in series]
-    now = _agreed(scene, touched(scene.file.rules, scene.names, given), series, at, scene.names)
-    was = _agreed(scene, touched(scene.old, [scene.old_name], given), series, at, [scene.old_name])
-    fired = [(time, alert.labels) for (time, _), alerts in was.items() for alert in alerts]
-    whose = scene.was if episode.claim == "silent" else scene.now
+    now = _agreed(scene, sides[0], series, at, scene.names)
+    was = _agreed(scene, sides[1], series, at, [scene.old_name])
     there = was if episode.claim == "silent" else now
-    wanted = episode.labels.drop((ALERT_NAME,))
-    if not any(
-        alert.labels.drop((ALERT_NAME,)) == wanted
-        for name in ([scene.old_name] if whose is scene.was else scene.names)
-        for alert in there[at[0], name]
-    ):
+    first = [alert.labels for (time, _), alerts in there.items() if time == at[0] for alert in alerts]
+    if not any(labels.drop((ALERT_NAME,)) == episode.labels.drop((ALERT_NAME,)) for labels in first):
         raise _Unshown("the alert does not fire on the cut as it did in the history")
-    for time in at:
+    for time, wanted in zip(at, episode.wanted, strict=True):
         pages = sum(scene.pages(alert.labels) for name in scene.names for alert in now[time, name])
         before = sum(scene.pages(alert.labels) for alert in was[time, scene.old_name])
-        if not episode.wanted(pages, before):
+        if not wanted(pages, before):
             raise _Unshown("on the cut the changed rule does not do what it did in the history")
     checks = tuple(
-        AlertCheck(0, time, name, tuple(ExpectedAlert(one.labels, one.annotations) for one in now[time, name]))
-        for time in at
-        for name in dict.fromkeys(scene.names)
+        AlertCheck(0, time, name, tuple(ExpectedAlert(one.labels, one.annotations) for one in alerts))
+        for (time, name), alerts in now.items()
     )
-    return Case(episode.claim, episode.shows, span.start, interval, series, checks, tuple(fired))
+    fired = tuple((time, alert.labels) for (time, _), alerts in was.items() for alert in alerts)
+    return Case(episode.claim, episode.shows, span.start, interval, series, checks, fired)
 
 
 def _agreed(
@@ -311,24 +344,15 @@ def _agreed(
 
 
 def _observed(
-    rules: RuleSet,
-    series: tuple[Series, ...],
-    at: Sequence[int],
-    names: Sequence[str],
-    step: int,
-    semantics: Semantics,
+    rules: RuleSet, series: tuple[Series, ...], at: Sequence[int], names: Sequence[str], step: int, of: Semantics
 ) -> dict[tuple[int, str], tuple[Alert, ...]]:
     """Asks for nothing at each time: what fires is then what is wrong."""
-    checks = {
-        (time, name): AlertCheck(line, time, name, ())
-        for line, (time, name) in enumerate((t, n) for t in at for n in dict.fromkeys(names))
-    }
-    test = UnitTest(0, "", 0, series, EMPTY, "", tuple(checks.values()), ())
-    failures = run(UnitTestFile("", (), (), step, (), False, (test,)), rules, semantics)
+    keys = [(time, name) for time in at for name in dict.fromkeys(names)]
+    checks = tuple(AlertCheck(line, time, name, ()) for line, (time, name) in enumerate(keys))
+    test = UnitTest(0, "", 0, series, EMPTY, "", checks, ())
+    failures = run(UnitTestFile("", (), (), step, (), False, (test,)), rules, of)
     for failure in failures:
         if failure.why:
             raise _Unshown(f"{failure.what}: {failure.why}")
     got = {failure.line: failure.got for failure in failures}
-    return {
-        key: tuple(one for one in got.get(check.line, ()) if isinstance(one, Alert)) for key, check in checks.items()
-    }
+    return {key: tuple(one for one in got.get(line, ()) if isinstance(one, Alert)) for line, key in enumerate(keys)}

@@ -38,12 +38,14 @@ class Case:
 class RuleFile:
     """An emitted rule file as it was read again: where it stands below ``rules/``, and whether promtool loads it.
 
-    PrometheusRule resources are not ``loadable``, nor is a file in which something is wrong.
+    PrometheusRule resources are not ``loadable``, nor is a file in which something is wrong. ``stands_in``: no such
+    file was written; the rules do what the changed rule does, as far as recorded alerts can tell.
     """
 
     place: str
     rules: RuleSet
     loadable: bool
+    stands_in: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rulegen.core.exhibit import Exhibit, Shown
+from rulegen.core.exhibit import Exhibit, RuleFile, Shown
 from rulegen.core.outcome import Report, Suggestion
 from rulegen.core.source import RuleSource
 from rulegen.emit.evidence import candidates_gz, suggestions_json
@@ -111,6 +111,12 @@ def output(
     return Output(tuple(sorted(whole.items())), rules.changed, rules.problems, tuple(tests), shown)
 
 
+def _origin(file: RuleFile) -> str:
+    if file.stands_in:
+        return "Of the changed rule only the recorded alerts are known: this one, in its place, reads them."
+    return f"For promtool, which does not load {file.place} as it is: the rules in it."
+
+
 def _test(
     exhibit: Exhibit, suggestion: Suggestion, texts: Mapping[str, str], files: Mapping[str, str]
 ) -> dict[str, str]:
@@ -120,6 +126,6 @@ def _test(
     place, loadable = exhibit.file.place, exhibit.file.loadable
     if loadable and files[f"{RULES}/{place}"] == texts[place]:
         return {path: unit_tests(exhibit, suggestion, f"../{RULES}/{place}")}
-    copy = texts[place] if loadable else plain_rules(exhibit.file.rules, f"For promtool: the rules of {place}")
+    copy = texts[place] if loadable else plain_rules(exhibit.file.rules, _origin(exhibit.file))
     beside = f"{RULES}/{place}"
     return {f"{TESTS}/{beside}": copy, path: unit_tests(exhibit, suggestion, beside)}

@@ -69,7 +69,7 @@ def _before(case: Case) -> Sequence[str]:
     if not case.before:
         return ("As it was, the rule does not fire at these times.",)
     times = list(dict.fromkeys(time for time, _ in case.before))
-    labels = sorted({labels for _, labels in case.before})
+    labels = sorted({labels.drop((ALERT_NAME,)) for _, labels in case.before})
     at = ", ".join(format_duration(time) for time in times)
     more = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
     return (f"As it was, the rule fires at {at}: {labels[0]}{more}",)

@@ -22,7 +22,7 @@ SHOP = Path(__file__).resolve().parents[3] / "shared" / "data" / "nezha-onlinebo
 WHOLE = f"{small.START}..{small.START + small.MINUTES * 60}"
 FILES = ("--metrics", "metrics.om", "--rules", "rules.yml")
 JUDGED = ("--incidents", "incidents.csv", "--judged", WHOLE, "--lead", "0s")
-HOSTILE = '"}} 1 2 {{ . }}\\n# : \'x\' \u202e'
+HOSTILE = "\"}} 1 2 {{ . }}\\n# : 'x' \u202e"
 
 
 def evidence(out: Path = Path("out")) -> dict[str, Any]:
@@ -79,7 +79,9 @@ def test_of_a_real_shop(rulegen: Run, tmp_path: Path) -> None:
 def test_a_hostile_label_value_and_annotations(home: Path, rulegen: Run) -> None:
     written = HOSTILE.replace("\\", "\\\\").replace('"', '\\"')
     (home / "metrics.om").write_text(small.metrics().replace("mails", written).replace("orders", f"{written}2"))
-    text = small.RULES.replace('"{{ $labels.queue }} is long"', "'{{ $labels.queue }} at {{ $value | humanize }}: \"'")
+    text = small.RULES.replace(
+        '"{{ $labels.queue }} is long"', "'{{ $labels.queue }} at {{ $value | humanize }}: \"'"
+    )
     (home / "rules.yml").write_text(text)
     start, end = (small.START + minute * 60 for minute in small.INCIDENT)
     (home / "incidents.csv").write_text(f"id,start,end\nI-1,{start},{end}\n")
@@ -98,7 +100,7 @@ def test_recorded_alerts_alone(home: Path, rulegen: Run) -> None:
     """A rule that reads the recorded alerts, and a rule file whose series nobody has: its stand-in is tested."""
     for extra in ((), ("--rules", "rules.yml")):
         out = home / f"out{len(extra)}"
-        options = ("--ignore-shorter-than", "5m", "--out", out)
+        options = ("--ignore-shorter-than", "5m", "--allowed-delay", "5m", "--no-demote", "--out", out)
         done = rulegen("suggest", "-q", "--alerts", "webhooks.jsonl", *extra, *options)
         assert done.returncode == 0, done.stderr
         (one,) = evidence(out)["accepted"]
