@@ -124,7 +124,8 @@ def _scene(desk: Desk, suggestion: Suggestion, file: RuleFile) -> _Scene:
         rule = replace(rule, name=rule.name + SUFFIX)
         old = RuleSet((_alone((rule,), step),))
     written = {one.name for _, _, one in file.rules}
-    names = tuple(one.name if one.name in written else one.name + SUFFIX for one in new if one.kind == "alert")
+    alerts = [one.name if one.name in written else one.name + SUFFIX for one in new if one.kind == "alert"]
+    names = tuple(dict.fromkeys(alerts))
     raw, stored = replayer.raw, replayer.stored
     ours, theirs = reading(file.rules, names, raw, stored), reading(old, [rule.name], raw, stored)
     every = {one.labels: one for one in (*ours.series, *theirs.series)}
@@ -347,7 +348,7 @@ def _observed(
     rules: RuleSet, series: tuple[Series, ...], at: Sequence[int], names: Sequence[str], step: int, of: Semantics
 ) -> dict[tuple[int, str], tuple[Alert, ...]]:
     """Asks for nothing at each time: what fires is then what is wrong."""
-    keys = [(time, name) for time in at for name in dict.fromkeys(names)]
+    keys = [(time, name) for time in at for name in names]
     checks = tuple(AlertCheck(line, time, name, ()) for line, (time, name) in enumerate(keys))
     test = UnitTest(0, "", 0, series, EMPTY, "", checks, ())
     failures = run(UnitTestFile("", (), (), step, (), False, (test,)), rules, of)

@@ -21,6 +21,7 @@ SUGGESTIONS = "suggestions.json"
 CANDIDATES = "candidates.jsonl.gz"
 RULES = "rules"
 TESTS = "tests"
+ALERTMANAGER = "alertmanager"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ def output(
     report: Report,
     sources: Sequence[RuleSource],
     roots: Sequence[str],
+    routing: Sequence[tuple[str, bytes]] = (),
     *,
     rules: RuleFiles | None = None,
     shown: Shown | None = None,
@@ -88,8 +90,9 @@ def output(
 ) -> Output:
     """The rule files, their unit tests, and the evidence.
 
-    ``rules`` are what :func:`rule_files` gives for the same. With ``resource`` every plain rule file goes out as a
-    PrometheusRule. Raises as :func:`rule_files` does, and InputError for a file that can't be such a resource.
+    ``routing`` are files (name, content) that go below ``alertmanager/``. ``rules`` are what :func:`rule_files` gives
+    for the same. With ``resource`` every plain rule file goes out as a PrometheusRule. Raises as :func:`rule_files`
+    does, and InputError for a file that can't be such a resource.
     """
     rules, shown = rules or rule_files(report, sources, roots), shown or Shown()
     texts = dict(rules.texts)
@@ -108,6 +111,7 @@ def output(
         SUGGESTIONS: suggestions_json(report, why, shown, dict(tests)),
     }
     whole = {path: text.encode() for path, text in files.items()} | evidence
+    whole |= {f"{ALERTMANAGER}/{name}": content for name, content in routing}
     return Output(tuple(sorted(whole.items())), rules.changed, rules.problems, tuple(tests), shown)
 
 

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from rulegen.emit.output import RULES, SUGGESTIONS, TESTS
+from rulegen.emit.output import ALERTMANAGER, RULES, SUGGESTIONS, TESTS
 from rulegen.errors import InputError, RulegenError
 
+_FOLDERS = (RULES, TESTS, ALERTMANAGER)
 _MARKS = (SUGGESTIONS, f".{SUGGESTIONS}.tmp")  # the second: a run that was killed while it wrote
 _NOT_OURS = "is not empty and was not written by rulegen; name another directory for --out, or empty this one"
 _USERS_TO_MEND = (
@@ -51,21 +52,22 @@ def check(out: Path) -> None:
 def write(out: Path, files: Sequence[tuple[str, bytes]]) -> None:
     """Writes ``files`` [(relative path, content), as :class:`~rulegen.emit.output.Output` has them] below ``out``.
 
-    What an earlier run left there is replaced, its whole ``rules/`` and ``tests/`` included; until everything new is
-    on the disk it stays as it is. Raises InputError for a directory that is not rulegen's or not writable,
-    RulegenError for a disk that is full or fails; neither leaves a partial output behind.
+    What an earlier run left there is replaced, its whole ``rules/``, ``tests/`` and ``alertmanager/`` included; until
+    everything new is on the disk it stays as it is. Raises InputError for a directory that is not rulegen's or not
+    writable, RulegenError for a disk that is full or fails; neither leaves a partial output behind.
     """
     check(out)
-    tops = sorted({path.split("/")[0] for path, _ in files} | {RULES})
+    tops = sorted({path.split("/")[0] for path, _ in files} | set(_FOLDERS))
     made = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
         _prepare(out, files)
         (out / SUGGESTIONS).unlink(missing_ok=True)
         for top in sorted(tops, key=lambda top: top == SUGGESTIONS):
-            _swap(_aside(out, top), out / top)
-            if top == RULES and TESTS not in tops:  # no test this time: those of an earlier run say nothing now
-                shutil.rmtree(out / TESTS, ignore_errors=True)
+            if (new := _aside(out, top)).exists():
+                _swap(new, out / top)
+            else:  # of an earlier run, and nothing takes its place
+                shutil.rmtree(out / top, ignore_errors=True)
         _sync(out)
     except OSError as error:
         raise _told(out, error) from None
@@ -79,7 +81,7 @@ def _aside(out: Path, top: str) -> Path:
 
 def _prepare(out: Path, files: Sequence[tuple[str, bytes]]) -> None:
     """Everything on the disk, under names that nobody takes for the output."""
-    folders = [_aside(out, top) for top in (RULES, TESTS)]
+    folders = [_aside(out, top) for top in _FOLDERS]
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
     # suggestions.json first: its temporary file marks the directory as ours if we are killed from here on.

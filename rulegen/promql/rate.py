@@ -41,43 +41,54 @@ def _moves(
     begin: int, end: int, offsets: Index, when: Times, what: Values, first: Times, last: Times,
     values: Values, present: Mask, length: int, counter: bool, divisor: float, zero_first: bool,
 ) -> None:  # fmt: skip
-    """Prometheus, promql/functions.go: extrapolatedRate. Times in seconds."""
+    """Prometheus, promql/functions.go: extrapolatedRate. Times in seconds.
+
+    Where samples are as far from the window's edges as they were a step before, as regular scraping has it, so is
+    the factor that extrapolates: its divisions are done anew only where something has moved.
+    """
     fell = np.empty(longest(begin, end, offsets), dtype=np.int64)  # samples before which the counter was reset
     for row in range(begin, end):
-        i = j = offsets[row]
+        found, here = values[row], present[row]
+        i = j = begins = offsets[row]
         stop = offsets[row + 1]
         head = tail = 0
+        since_first = since_last = samples = -1  # what the factor was worked out for
+        sampled = between = to_start = to_end = factor = 0.0
         for step in range(len(first)):
             i = moved(i, stop, when, first[step])
             j = max(i, j)
             while j < stop and when[j] <= last[step]:
-                if counter and j > offsets[row] and what[j] < what[j - 1]:
+                if counter and j > begins and what[j] < what[j - 1]:
                     fell[tail] = j
                     tail += 1
                 j += 1
             while head < tail and fell[head] <= i:
                 head += 1
-            present[row, step] = j > i + 1
+            here[step] = j > i + 1
             if j <= i + 1:
-                values[row, step] = 0.0
+                found[step] = 0.0
                 continue
+            if since_first != last[step] - when[i] or since_last != last[step] - when[j - 1] or samples != j - i:
+                since_first, since_last, samples = last[step] - when[i], last[step] - when[j - 1], j - i
+                sampled = (since_first - since_last) / 1000
+                between = sampled / (samples - 1)
+                to_start = (length - since_first) / 1000
+                to_end = _limited(since_last / 1000, between)
+                factor = (sampled + _limited(to_start, between) + to_end) / sampled / divisor
             moves = what[j - 1] - what[i]
             for k in range(head, tail):
                 moves += what[fell[k] - 1]
-            sampled = (when[j - 1] - when[i]) / 1000
-            between = sampled / (j - 1 - i)
-            to_start = (when[i] - (last[step] - length)) / 1000
-            to_end = (last[step] - when[j - 1]) / 1000
+            found[step] = moves * factor
             # A counter cannot have been negative: never extrapolate to before it was zero. Prometheus looked at this
             # before the limit of half an interval up to 2.51, and after it since (prometheus/prometheus#13725).
             # Where the first value is larger than the move, zero lies further away than any limit.
-            near = counter and moves > 0 and 0 <= what[i] < 1.2 * moves
-            to_zero = sampled * (what[i] / moves) if near else np.inf
-            if zero_first:
-                to_start = _limited(min(to_zero, to_start), between)
-            else:
-                to_start = min(to_zero, _limited(to_start, between))
-            values[row, step] = moves * ((sampled + to_start + _limited(to_end, between)) / sampled / divisor)
+            if counter and moves > 0 and 0 <= what[i] < 1.2 * moves:
+                to_zero = sampled * (what[i] / moves)
+                if zero_first:
+                    back = _limited(min(to_zero, to_start), between)
+                else:
+                    back = min(to_zero, _limited(to_start, between))
+                found[step] = moves * ((sampled + back + to_end) / sampled / divisor)
 
 
 def irate(of: Range) -> Matrix:
