@@ -6,7 +6,7 @@ What a test claims is replayed on the cut, under the windows of Prometheus 2 and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -15,16 +15,17 @@ import numpy as np
 from rulegen.core.cluster import Grade
 from rulegen.core.durations import DAY
 from rulegen.core.exhibit import Case, Claim, Exhibit, RuleFile
-from rulegen.core.labels import ALERT_NAME, EMPTY, METRIC_NAME, Labels
+from rulegen.core.labels import ALERT_NAME, EMPTY, METRIC_NAME, Labels, quote
 from rulegen.core.outcome import Firings, Suggestion, joined
 from rulegen.core.rule import Rule, RuleGroup, RuleSet
 from rulegen.core.semantics import Semantics
 from rulegen.core.series import Series
 from rulegen.core.spans import Span
-from rulegen.core.unittest import AlertCheck, ExpectedAlert, UnitTest, UnitTestFile
+from rulegen.core.unittest import AlertCheck, ExpectedAlert, ExprCheck, UnitTest, UnitTestFile
 from rulegen.desk import Desk
 from rulegen.emit.newrules import SUFFIX, reads_alerts
 from rulegen.errors import UnsupportedError
+from rulegen.firm import firm
 from rulegen.promql import ExpressionError
 from rulegen.replay import observed
 from rulegen.replay.cut import Reading, cut, intervals, near, reading, touched, without_records
@@ -326,12 +327,31 @@ def _shown(
         before = sum(scene.pages(alert.labels) for alert in was[time, scene.old_name])
         if not wanted(pages, before):
             raise _Unshown("on the cut the changed rule does not do what it did in the history")
-    checks = tuple(
-        AlertCheck(0, time, name, tuple(ExpectedAlert(one.labels, one.annotations) for one in alerts))
-        for (time, name), alerts in now.items()
-    )
+    checks, labels_only = _checks(now, sides[0], series)
+    for semantics in _BOTH:
+        test = UnitTest(0, "", 0, series, EMPTY, "", checks, labels_only)
+        if run(UnitTestFile("", (), (), scene.step, (), False, (test,)), sides[0], semantics):
+            raise _Unshown("Prometheus 2 and 3 differ on its annotations")
     fired = tuple((time, alert.labels) for (time, _), alerts in was.items() for alert in alerts)
-    return Case(episode.claim, episode.shows, span.start, interval, series, checks, fired)
+    return Case(episode.claim, episode.shows, span.start, interval, series, checks, labels_only, fired)
+
+
+def _checks(
+    now: Mapping[tuple[int, str], tuple[Alert, ...]], rules: RuleSet, series: Sequence[Series]
+) -> tuple[tuple[AlertCheck, ...], tuple[ExprCheck, ...]]:
+    """What fires as checks of alerts, and where their annotations are not the same everywhere, of ``ALERTS``."""
+    checks: list[AlertCheck] = []
+    others: list[ExprCheck] = []
+    for (time, name), alerts in now.items():
+        if firm(alerts, rules, series):
+            expected = tuple(ExpectedAlert(one.labels, one.annotations) for one in alerts)
+            checks.append(AlertCheck(0, time, name, expected))
+        else:
+            more = {METRIC_NAME: observed.ALERTS, observed.STATE: "firing"}
+            samples = tuple((one.labels.updated(more), 1.0) for one in alerts)
+            expr = f'{observed.ALERTS}{{{ALERT_NAME}={quote(name)},{observed.STATE}="firing"}}'
+            others.append(ExprCheck(0, time, expr, samples))
+    return tuple(checks), tuple(others)
 
 
 def _agreed(
@@ -339,9 +359,13 @@ def _agreed(
 ) -> dict[tuple[int, str], tuple[Alert, ...]]:
     """What fires at each time and under each name, by the windows of Prometheus 2 as by those of 3."""
     found = [_observed(rules, series, at, names, scene.step, semantics) for semantics in _BOTH]
-    if found[0] != found[1]:
+    if _labels(found[0]) != _labels(found[1]):
         raise _Unshown("Prometheus 2 and 3 differ on it: samples lie on the edges of windows")
     return found[0]
+
+
+def _labels(found: Mapping[tuple[int, str], tuple[Alert, ...]]) -> dict[tuple[int, str], list[Labels]]:
+    return {key: sorted(one.labels for one in alerts) for key, alerts in found.items()}
 
 
 def _observed(

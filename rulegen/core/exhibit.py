@@ -8,7 +8,7 @@ from typing import Literal
 from rulegen.core.labels import Labels
 from rulegen.core.rule import RuleSet
 from rulegen.core.series import Series
-from rulegen.core.unittest import AlertCheck, RuleTests
+from rulegen.core.unittest import AlertCheck, ExprCheck, RuleTests
 
 Claim = Literal["silent", "fires"]
 
@@ -27,6 +27,7 @@ class Case:
     interval: int
     series: tuple[Series, ...]
     checks: tuple[AlertCheck, ...]
+    labels_only: tuple[ExprCheck, ...] = ()  # ALERTS, where annotations hold what differs between versions
     before: tuple[tuple[int, Labels], ...] = ()
 
     @property

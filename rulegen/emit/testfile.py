@@ -60,9 +60,20 @@ def _case(case: Case) -> Iterator[str]:
             yield from textwrap.wrap(
                 text, _WIDTH, initial_indent=" " * 10, subsequent_indent=" " * 10, break_on_hyphens=False
             )
-    yield "    alert_rule_test:"
+    if case.checks:
+        yield "    alert_rule_test:"
     for check in case.checks:
         yield from _check(check)
+    if case.labels_only:
+        yield from _comment(4, "Annotations print a value whose last digits differ between versions: labels only.")
+        yield "    promql_expr_test:"
+    for one in case.labels_only:
+        yield f"      - expr: {scalar.scalar(one.expr)}"
+        yield f"        eval_time: {format_duration(one.at)}"
+        yield "        exp_samples:"
+        for labels, value in one.samples:
+            yield f"          - labels: {scalar.scalar(metric_text(labels))}"
+            yield f"            value: {value:g}"
 
 
 def _before(case: Case) -> Sequence[str]:

@@ -205,6 +205,23 @@ def test_staleness_markers_are_in_the_input(tmp_path: Path) -> None:
     assert passes(tmp_path, suggestion, found) and not passes(tmp_path, suggestion, found, [gone])
 
 
+def test_annotations_with_a_rounded_value(tmp_path: Path) -> None:
+    """A mean of tenths is summed up in another order by each version: printed to four digits it is safe."""
+    given = history([queue((100, 3, 95.1), (302, 10, 99.7), q="a")], OLD, incidents=[INCIDENT])
+    mean = replace(OLD, expr="avg_over_time(queue[3m]) > 80")
+    suggestion, found = shown(given, mean)
+    _, fires = both(found)
+    assert not fires.checks
+    (check,) = fires.labels_only
+    assert check.expr == 'ALERTS{alertname="Long",alertstate="firing"}'
+    assert passes(tmp_path, suggestion, found) and not passes(tmp_path, suggestion, found, [OLD])
+    rounded = replace(mean, annotations=Labels({"summary": "{{ $value | humanize }}"}))
+    suggestion, found = shown(given, rounded)
+    _, fires = both(found)
+    assert not fires.labels_only and fires.checks[0].alerts[0].annotations == (("summary", "99.7"),)
+    assert passes(tmp_path, suggestion, found)
+
+
 def test_what_stands_in_no_file_is_not_tested() -> None:
     given = history([queue((100, 3, 85.0), q="a")], OLD, incidents=[INCIDENT])
     desk = Desk.of(given, EASY, lambda _: (), MINUTE, lambda *_: None)
