@@ -65,6 +65,16 @@ class Replayer:
         }
         self._originals = {ref: rule for ref, _, rule in self.rules}
 
+    @property
+    def raw(self) -> Samples:
+        """What was read of the history, recorded alerts as ``ALERTS`` among it."""
+        return self._bare.samples
+
+    @property
+    def stored(self) -> Samples:
+        """:attr:`raw`, and what the rules recorded."""
+        return self._evaluator.samples
+
     def grade(self, ref: RuleRef) -> Grade:
         return self._grades[ref]
 
