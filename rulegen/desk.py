@@ -9,8 +9,10 @@ import numpy as np
 
 from rulegen.cluster.companions import Fired, companions
 from rulegen.cluster.conditions import Seen, Signal, conditions, signals
+from rulegen.cluster.counters import counters
 from rulegen.cluster.describe import describe
 from rulegen.cluster.indicator import indicator
+from rulegen.cluster.telling import telling
 from rulegen.core.candidate import Candidate, Proposal
 from rulegen.core.cluster import Cluster, Companion, Condition, Grade
 from rulegen.core.history import History
@@ -70,10 +72,19 @@ class Desk:
     before: Mapping[RuleRef, Outcome]
     credible: Mapping[RuleRef, Mask]
     null: Null | None  # None where luck is not measured: bursts are not incidents
+    marks: tuple[tuple[str, str], ...] = ()  # labels that the routing acts upon
     _outcomes: dict[str, Outcome | str] = field(default_factory=dict)  # by candidate id; str: why there is none
 
     @classmethod
-    def of(cls, history: History, settings: Settings, propose: Propose, interval: int, progress: Progress) -> Desk:
+    def of(
+        cls,
+        history: History,
+        settings: Settings,
+        propose: Propose,
+        interval: int,
+        progress: Progress,
+        marks: tuple[tuple[str, str], ...] = (),
+    ) -> Desk:
         replayer = Replayer(history, interval)
         alerting = [(ref, group, rule) for ref, group, rule in replayer.rules if rule.kind == "alert"]
         rules: dict[RuleRef, tuple[Rule, int]] = {}
@@ -110,6 +121,7 @@ class Desk:
             before,
             beyond,
             null,
+            marks,
         )
 
     def standing(self, parts: Parts) -> Standing:
@@ -171,8 +183,17 @@ class Desk:
                 learned=self._learned(parts),
                 indicator=indicator(rule, every, metrics),
             )
-            found = self._conditions(ref, parts, noisy, company) if cluster.grade is Grade.METRICS else ()
-            yield replace(cluster, inventory=replace(cluster.inventory, conditions=found))
+            catching = self._catching(ref, parts)
+            seen = Seen(rule, firings, noisy, catching)
+            raw = cluster.grade is Grade.METRICS
+            more = replace(
+                cluster.inventory,
+                conditions=self._conditions(ref, seen, company) if raw else (),
+                counters=counters(cluster.inventory.metrics, self.history.samples) if raw else (),
+                telling=telling(rule, firings, noisy, catching),
+                marks=self.marks,
+            )
+            yield replace(cluster, inventory=more)
 
     def _companions(self, parts: Parts) -> Mapping[RuleRef, tuple[Companion, ...]]:
         """What else fires with each rule's noise, in the fit part alone."""
@@ -194,21 +215,21 @@ class Desk:
         before = self.before[ref]
         return bool(before.pages[parts.fit].sum() >= LEAST_PAGES or before.minutes[parts.fit].sum() >= LEAST_MINUTES)
 
-    def _conditions(
-        self, ref: RuleRef, parts: Parts, noisy: Mask, company: Sequence[Signal]
-    ) -> tuple[Condition, ...]:
-        """What could gate the rule at ``ref``, told from the fit part alone."""
+    def _catching(self, ref: RuleRef, parts: Parts) -> Mask:
+        """[firings] those of the rule at ``ref`` that catch something in the fit part."""
         firings = self.fired[ref]
         vital = np.array([not one.negligible for one in self.judge.targets], dtype=np.bool_)
         pairs = catches(self.judge, firings, ref)
         catching = np.zeros(len(firings), dtype=np.bool_)
         catching[pairs[vital[pairs[:, 1]], 0]] = True
-        catching &= parts.fit[self.judge.blocks_at(firings.start)]
+        return catching & parts.fit[self.judge.blocks_at(firings.start)]
+
+    def _conditions(self, ref: RuleRef, seen: Seen, company: Sequence[Signal]) -> tuple[Condition, ...]:
+        """What could gate the rule at ``ref``."""
 
         def level(expr: str) -> Matrix | None:
-            return self.replayer.level(ref, expr, firings.grid)
+            return self.replayer.level(ref, expr, self.fired[ref].grid)
 
-        seen = Seen(self.rules[ref][0], firings, noisy, catching)
         return conditions(seen, company, self.replayer.metrics, level)
 
     def _candidates(self, cluster: Cluster) -> tuple[Candidate, ...]:

@@ -125,7 +125,9 @@ class Inventory:
     ``labels`` are the label names of the firing series with the number of their values, ``values`` the label pairs
     that tell the noisiest series apart, noisiest first, ``thresholds`` numbers a threshold may take, rising.
     ``conditions`` (g0, g1, …) could gate the rule, ``quiet_hours`` (h0, …) are times of the week that hold noise and
-    no incident. ``counters`` are those of the metrics whose series only grow, up to resets.
+    no incident. ``counters`` are those of the metrics whose series only grow, up to resets. ``telling`` (k0, k1, …)
+    are label pairs of the firings that caught something. ``marks`` (m0, m1, …) are label pairs by which the routing
+    mutes, inhibits or routes.
     """
 
     metrics: tuple[str, ...] = ()
@@ -135,6 +137,8 @@ class Inventory:
     conditions: tuple[Condition, ...] = ()
     quiet_hours: tuple[TimeInterval, ...] = ()
     counters: tuple[str, ...] = ()
+    telling: tuple[tuple[str, str], ...] = ()
+    marks: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

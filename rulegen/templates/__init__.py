@@ -2,18 +2,26 @@
 
 from rulegen.templates import (
     aggregate_count,
+    aggregate_expr,
     aggregate_ratio,
     burn_rate,
     carve_out,
     collapse,
     dedupe,
     demote,
+    floor,
     gate,
     group,
     hold,
     inhibit,
+    latch,
+    late_data,
+    narrow,
+    relabel,
+    rescale,
     retune,
     smooth,
+    split_severity,
 )
 from rulegen.templates.template import Template
 
@@ -25,9 +33,17 @@ TEMPLATES: tuple[Template, ...] = (
     demote.TEMPLATE,  # 8%
     collapse.TEMPLATE,  # coarser aggregation: 7%
     gate.TEMPLATE,  # and, unless: 7%
+    split_severity.TEMPLATE,  # page only above a higher threshold
+    narrow.TEMPLATE,  # scope narrowed: 6%
+    floor.TEMPLATE,  # > 0 becomes > N: among the looser thresholds
     smooth.TEMPLATE,  # longer window 4%, smoothing 2%
+    rescale.TEMPLATE,  # a numeric factor, or an inner threshold
+    relabel.TEMPLATE,  # office hours 3%, and inhibited by a label
+    latch.TEMPLATE,  # comparison rewritten
+    late_data.TEMPLATE,  # 1%
     inhibit.TEMPLATE,  # the routing is not in those commits
     group.TEMPLATE,
+    aggregate_expr.TEMPLATE,  # coarser aggregation by another operator
     aggregate_count.TEMPLATE,  # almost never
     aggregate_ratio.TEMPLATE,
     burn_rate.TEMPLATE,  # never, among the noisy alerts that people touched

@@ -66,6 +66,9 @@ def _case(template: Template, given: dict[str, Any]) -> Case:
         labels=tuple(known.get("labels", {}).items()),
         values=tuple((label, value) for label, value in known.get("values", [])),
         thresholds=tuple(map(float, known.get("thresholds", []))),
+        counters=tuple(known.get("counters", [])),
+        telling=tuple((label, value) for label, value in known.get("telling", [])),
+        marks=tuple((label, value) for label, value in known.get("marks", [])),
     )
     place = RuleRef(known.get("path", PATH), "g", 0)
     about = cluster(rule(given["rule"]), inventory, known.get("series", 4), place=place)
