@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rulegen.cluster.describe import describe
+from rulegen.cluster.hours import quiet_hours
 from rulegen.core.candidate import Candidate, Proposal
 from rulegen.core.cluster import Cluster
 from rulegen.core.history import History
@@ -139,7 +140,7 @@ class Desk:
                 continue
             firings = self.fired[ref]
             noisy = self.judge.noise(firings) & parts.fit[self.judge.blocks_at(firings.start)]
-            yield describe(
+            cluster = describe(
                 ref,
                 rule,
                 firings,
@@ -149,6 +150,15 @@ class Desk:
                 weeks=weeks,
                 incidents_touched=int(parts.fit[self.judge.block_of[self.before[ref].caught]].sum()),
             )
+            known = self.judge.spans(parts.fit)
+            wrong = [] if self.judge.all_pages_are_noise else [target.span for target in self.judge.targets]
+            more = replace(
+                cluster.inventory,
+                quiet_hours=quiet_hours(firings.start[noisy], wrong, known),
+                service=self.replayer.service(ref, known),
+                reach=sum(span.length for span in self.history.recordings),
+            )
+            yield replace(cluster, inventory=more)
 
     def _verdicts(self, standing: Standing, cluster: Cluster) -> Iterable[Verdict]:
         rendered = (render(cluster, proposal, TEMPLATES) for proposal in self.propose(cluster))

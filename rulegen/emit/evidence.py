@@ -14,7 +14,8 @@ that does not exist is null, and pairs are ``[before, after]``::
     measure     {weeks, pages, minutes, caught, lost [ids], later [ids], gained [ids], added_delay}
     suggestion  {id, accepted, written, problem, change, template, slots {}, replaces {path, group, index},
                  provenance {proposer, model_sha256, prompt_sha256, seed}, grade, pattern,
-                 cluster {id, interval, line, facts {}}, rule, rules [], words, evidence, reasons [], doubts []}
+                 cluster {id, interval, line, facts {}}, rule, rules [], words, evidence, reasons [], doubts [],
+                 remarks []}
     evidence    {whole, parts {name: measure}, credible [ids], lucky [ids], null_model, notices, longest}, or null
     rule        {kind, name, expr, for, keep_firing_for, labels {}, annotations {}}
 
@@ -122,6 +123,7 @@ def _suggestion(one: Suggestion, report: Report, problems: Mapping[str, str]) ->
         "evidence": _evidence(one.evidence),
         "reasons": list(one.reasons),
         "doubts": [worry] if worry else [],
+        "remarks": list(candidate.remarks),
     }
 
 

@@ -135,6 +135,8 @@ class _Page:
             self._line(f"not written: {problem}", "red")
         if worry := doubt(one, self.report):
             self._line(f"doubt: {worry}", "yellow")
+        for remark in one.candidate.remarks:
+            self._line(remark)
         for line in _diff(one, self.changed.get(one.id)):
             self._line(line, _STYLES.get(line[:1], ""))
 

@@ -192,14 +192,40 @@ def with_window(expr: str, old: int, new: int) -> str:
 
 def averaged(expr: str, window: int, step: int) -> str:
     """The mean of ``expr`` over ``window`` ms: a range of a bare selector, else a subquery every ``step`` ms."""
+    return over_time("avg_over_time", expr, window, step)
+
+
+def over_time(function: str, expr: str, window: int, step: int, offset: int = 0) -> str:
+    """``function`` of ``expr`` over ``window`` ms that end ``offset`` ms ago: of a range of a bare selector, else of
+    a subquery every ``step`` ms."""
     node = pp.parse(expr)
     while isinstance(node, pp.ParenExpr):
         node = node.expr
-    if isinstance(node, pp.VectorSelector):
-        return pp.parse(f"avg_over_time({_selector(node, window=window)})").prettify()
+    back = f" offset {format_duration(offset)}" if offset else ""
+    if isinstance(node, pp.VectorSelector) and not (offset and (node.offset or node.at)):
+        return pp.parse(f"{function}({_selector(node, window=window)}{back})").prettify()
     inner = f"({node.prettify()})" if isinstance(node, (pp.BinaryExpr, pp.UnaryExpr)) else node.prettify()
     # A subquery's operand cannot be put in by transform; it is text that the parser itself has just printed.
-    return pp.parse(f"avg_over_time({inner}[{format_duration(window)}:{format_duration(step)}])").prettify()
+    return pp.parse(f"{function}({inner}[{format_duration(window)}:{format_duration(step)}]{back})").prettify()
+
+
+def bridged(expr: str, function: str, window: int) -> str:
+    """``expr`` with every selector of single samples, ``ALERTS`` left out, replaced by ``function`` of its samples of
+    the last ``window`` ms."""
+
+    ranged = False  # a range is visited right before the selector in it; what is put in is visited too
+
+    def bridge(node: pp.Expr) -> pp.Expr | None:
+        nonlocal ranged
+        if isinstance(node, pp.MatrixSelector):
+            ranged = True
+        elif isinstance(node, pp.VectorSelector):
+            single, ranged = not ranged, False
+            if single and node.name not in ("ALERTS", "ALERTS_FOR_STATE"):
+                return pp.parse(f"{function}({_selector(node, window=window)})")
+        return None
+
+    return pp.transform(pp.parse(expr), bridge).prettify()
 
 
 def aggregated(expr: str, op: str, by: Sequence[str]) -> str:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rulegen.core.cluster import Grade
+from rulegen.core.cluster import Grade, Service
 from rulegen.core.history import History
 from rulegen.core.outcome import Firings
 from rulegen.core.rule import Rule, RuleRef, RuleSet
 from rulegen.core.series import Samples
-from rulegen.core.spans import Grid
+from rulegen.core.spans import Grid, Span
 from rulegen.errors import QueryError, UnsupportedError
 from rulegen.promql import Evaluator, ExpressionError, Scalar, select, selectors
 from rulegen.promql.rewrite import comparison
 from rulegen.replay import observed
 from rulegen.replay.groups import CELLS, aligned, replay_groups
 from rulegen.replay.identity import alert_labels, changing
+from rulegen.replay.latch import latch, replay_latch
 from rulegen.replay.recorded import OF_ALERTS, Shelf, written_names
+from rulegen.replay.service import service
 from rulegen.replay.sweep import Variant, sweep
 
 LOOKBACK = 300_000  # ms, Prometheus' --query.lookback-delta
@@ -62,6 +65,9 @@ class Replayer:
             else Grade.METRICS
             for ref, _, rule in self.rules
         }
+        recording = [rule for _, _, rule in history.rules if rule.kind == "record"]
+        writers = Counter(rule.name for rule in recording)
+        self._recorded = {one.name: one.expr for one in recording if not one.labels and writers[one.name] == 1}
         self._originals = {ref: rule for ref, _, rule in self.rules}
 
     def grade(self, ref: RuleRef) -> Grade:
@@ -77,6 +83,10 @@ class Replayer:
             rules = [observed.stand_in(rule, self._originals[ref]) for rule in rules]
             interval = min(interval, self._interval)  # between two evaluations a recorded alert would be overlooked
         group = replace(self._groups[ref], rules=tuple(rules), interval=interval)
+        if len(rules) == 1 and not group.limit and (sides := latch(rules[0])):
+            engine, grid = self._before(ref), aligned(group, self._history.span)
+            offset = group.query_offset
+            return (replay_latch(rules[0], *sides, engine, grid, offset=offset, lookback=LOOKBACK, cells=CELLS),)
         alerting = {group.ref(at) for at, rule in enumerate(rules) if rule.kind == "alert"}
         ran = replay_groups(
             RuleSet((group,)),
@@ -168,6 +178,13 @@ class Replayer:
                 seen = level.values[row, at][level.present[row, at]]
                 peaks[index] = worst(seen) if len(seen) else np.nan
         return peaks
+
+    def service(self, ref: RuleRef, spans: Sequence[Span]) -> Service | None:
+        """The service level behind the rule at ``ref``, measured within ``spans``; None without one, or for a rule
+        that is judged by its recorded alerts."""
+        if self._grades[ref] is Grade.ALERTS:
+            return None
+        return service(self._originals[ref].expr, self._recorded, self._evaluator, spans)
 
     def unmatched(self, rule: Rule) -> tuple[str, ...]:
         """The selectors of ``rule`` that match nothing in the history."""

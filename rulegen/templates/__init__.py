@@ -1,14 +1,18 @@
 """The templates, one a file, ranked by how often people choose it (``human-tunings``, 897 commits)."""
 
 from rulegen.templates import (
+    absent_guard,
     aggregate_count,
     aggregate_ratio,
     burn_rate,
     carve_out,
     collapse,
     demote,
+    dynamic_threshold,
     hold,
+    hysteresis,
     retune,
+    seasonal_mute,
     smooth,
 )
 from rulegen.templates.template import Template
@@ -20,6 +24,10 @@ TEMPLATES: tuple[Template, ...] = (
     demote.TEMPLATE,  # 8%
     collapse.TEMPLATE,  # coarser aggregation: 7%
     smooth.TEMPLATE,  # longer window 4%, smoothing 2%
+    absent_guard.TEMPLATE,  # the rest: each under 1%, or never
+    seasonal_mute.TEMPLATE,
+    dynamic_threshold.TEMPLATE,
+    hysteresis.TEMPLATE,
     aggregate_count.TEMPLATE,  # almost never
     aggregate_ratio.TEMPLATE,
     burn_rate.TEMPLATE,  # never, among the noisy alerts that people touched
