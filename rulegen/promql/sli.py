@@ -216,12 +216,16 @@ def _bad_over_all(bad: str, every: str) -> Sli | None:
 
 
 def _good_over_all(good: str, every: str) -> Sli | None:
-    """The requests that a bucket holds, over all that its histogram counted."""
+    """Requests that did not fail, or that a bucket holds, over all that were counted."""
     if len(windows(good)) != 1 or windows(good) != windows(every):
         return None
     sums = [node for node in map(pp.parse, (good, every)) if isinstance(node, pp.AggregateExpr)]
     if len(sums) != 2 or any(str(one.op) != "sum" for one in sums) or _grouping(sums[0]) != _grouping(sums[1]):
         return None
+    if _counts(good, ("!=", "!~")):
+        if without_matchers(good, ERROR_LABELS) != every:
+            return None
+        return Sli("events", fill("A - B", A=every, B=good), every, windows(good)[0])
     bucket, total = ([m for one in selectors(side) for m in one.matchers] for side in (good, every))
     stem = next((m.value for m in bucket if m.name == "__name__"), "").removesuffix("_bucket")
     rest = {m for m in bucket if m.name not in ("__name__", "le")}
@@ -249,6 +253,11 @@ def _share(failed: str, total: str) -> bool:
 
 def _counts_failures(expr: str) -> bool:
     """Whether ``expr`` is a sum of rates of events picked out as failed, with the result's label summed away."""
+    return _counts(expr, ("=", "=~"))
+
+
+def _counts(expr: str, operators: tuple[str, str]) -> bool:
+    """Whether ``expr`` is a sum of events whose result compares by one of ``operators`` with what means failure."""
     node = pp.parse(expr)
     if not isinstance(node, pp.AggregateExpr) or str(node.op) != "sum":
         return False
@@ -256,7 +265,7 @@ def _counts_failures(expr: str) -> bool:
     if by is not None and (by.type != pp.AggModifierType.By or set(by.labels) & ERROR_LABELS):
         return False
     results = [m for one in selectors(expr) for m in one.matchers if m.name in ERROR_LABELS]
-    return len(results) == 1 and results[0].op in ("=", "=~") and _means_failure(results[0].value)
+    return len(results) == 1 and results[0].op in operators and _means_failure(results[0].value)
 
 
 def _means_failure(pattern: str) -> bool:
