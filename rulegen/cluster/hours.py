@@ -36,15 +36,14 @@ def quiet_hours(noise: Times, incidents: Sequence[Span], known: Sequence[Span]) 
     np.add.at(counts, (at // DAY, at % DAY // HOUR), 1)
     counts *= seen
     weekday = (np.arange(first, first + days) + 4) % 7  # 1970-01-01 was a Thursday; Sunday is 0
-    found: dict[tuple[object, ...], tuple[int, int, TimeInterval]] = {}
+    found: list[tuple[int, int, TimeInterval]] = []  # minus the noise held, hours a history, interval
     for allowed in _WEEKDAYS:
         on = np.array([allowed is None or any(a <= day <= b for a, b in allowed) for day in weekday])
         for run in _runs(_noisy(counts, seen, wrong, on)):
             held = int(counts[on][:, run].sum())
-            interval = TimeInterval(times=_ranges(run), weekdays=allowed)
-            found.setdefault((held, tuple(run)), (-held, int(on.sum()) * len(run), interval))
-    ranked = sorted(found.values(), key=lambda one: (one[0], one[1]))
-    return tuple(interval for _, _, interval in ranked[:MOST])
+            found.append((-held, int(on.sum()) * len(run), TimeInterval(times=_ranges(run), weekdays=allowed)))
+    found.sort(key=lambda one: one[:2])
+    return tuple(interval for _, _, interval in found[:MOST])
 
 
 def _noisy(counts: NDArray[np.int64], seen: Mask, wrong: Mask, on: Mask) -> Mask:
