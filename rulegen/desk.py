@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
+from rulegen.cluster.conditions import Seen, Signal, conditions, signals
 from rulegen.cluster.describe import describe
 from rulegen.cluster.hours import quiet_hours
 from rulegen.core.candidate import Candidate, Proposal
-from rulegen.core.cluster import Cluster
+from rulegen.core.cluster import Cluster, Condition, Grade, Inventory
 from rulegen.core.history import History
+from rulegen.core.labels import ALERT_NAME
 from rulegen.core.outcome import NEVER, Firings, Outcome, Verdict
 from rulegen.core.rule import Rule, RuleRef
 from rulegen.core.settings import Settings
-from rulegen.core.spans import Mask
+from rulegen.core.spans import Mask, Times
 from rulegen.errors import UnsupportedError
-from rulegen.promql import ExpressionError
+from rulegen.promql import ExpressionError, Matrix
 from rulegen.propose.refused import Refused
 from rulegen.propose.render import distinct, render
 from rulegen.replay.replay import Replayer
+from rulegen.score.catches import catches
 from rulegen.score.choose import choose
+from rulegen.score.deputy import uncovered
 from rulegen.score.gate import Standing, reasons
 from rulegen.score.judge import Judge
 from rulegen.score.luck import Null, credible, null_model
@@ -33,6 +39,7 @@ Propose = Callable[[Cluster], Iterable[Proposal]]
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, of how much
 
 LEAST_PAGES = 2  # one page is no pattern
+LEAST_MINUTES = 60.0  # unless it hardly ends: one endless firing is not quiet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +49,7 @@ class Selection:
     clusters: tuple[Cluster, ...]
     verdicts: Mapping[RuleRef, tuple[Verdict, ...]]
     chosen: Mapping[RuleRef, Candidate]
+    routing: Mapping[RuleRef, tuple[Candidate, ...]]  # changes of the routing alone, not judged yet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,11 +129,15 @@ class Desk:
         standing = self.standing(parts)
         clusters = tuple(self._clusters(parts))
         verdicts: dict[RuleRef, tuple[Verdict, ...]] = {}
+        routing: dict[RuleRef, tuple[Candidate, ...]] = {}
         for done, cluster in enumerate(clusters):
             self.progress("trying changes", done, len(clusters))
-            verdicts[cluster.ref] = tuple(self._verdicts(standing, cluster))
+            candidates = self._candidates(cluster)
+            routing[cluster.ref] = tuple(one for one in candidates if one.routing)
+            others = [one for one in candidates if not one.routing]
+            verdicts[cluster.ref] = tuple(self._verdicts(standing, cluster, others))
         passed = {ref: [one for one in some if one.passed] for ref, some in verdicts.items()}
-        return Selection(clusters, verdicts, choose(standing, passed))
+        return Selection(clusters, verdicts, choose(standing, passed), routing)
 
     def outcomes_of(self, chosen: Mapping[RuleRef, Candidate]) -> dict[RuleRef, Outcome]:
         found = {ref: self._outcomes[candidate.id] for ref, candidate in chosen.items()}
@@ -135,8 +147,9 @@ class Desk:
         weeks = self.judge.weeks(parts.fit)
         protected = untouchable(self.settings.protect)
         watched = watched_alerts(rule for _, _, rule in self.history.rules)
+        company = signals((rule, self.fired[ref]) for ref, (rule, _) in self.rules.items())
         for ref, (rule, _) in self.rules.items():
-            if protected(rule) or watched(rule) or self.before[ref].pages[parts.fit].sum() < LEAST_PAGES:
+            if protected(rule) or watched(rule) or not self._noisy(ref, parts):
                 continue
             firings = self.fired[ref]
             noisy = self.judge.noise(firings) & parts.fit[self.judge.blocks_at(firings.start)]
@@ -150,26 +163,77 @@ class Desk:
                 weeks=weeks,
                 incidents_touched=int(parts.fit[self.judge.block_of[self.before[ref].caught]].sum()),
             )
-            known = self.judge.spans(parts.fit)
-            wrong = [] if self.judge.all_pages_are_noise else [target.span for target in self.judge.targets]
-            more = replace(
-                cluster.inventory,
-                quiet_hours=quiet_hours(firings.start[noisy], wrong, known),
-                service=self.replayer.service(ref, known),
-                reach=sum(span.length for span in self.history.recordings),
-            )
-            yield replace(cluster, inventory=more)
+            yield replace(cluster, inventory=self._known_of(cluster, parts, firings.start[noisy], noisy, company))
 
-    def _verdicts(self, standing: Standing, cluster: Cluster) -> Iterable[Verdict]:
+    def _known_of(
+        self, cluster: Cluster, parts: Parts, starts: Times, noisy: Mask, company: Sequence[Signal]
+    ) -> Inventory:
+        """The inventory with what more than the cluster's own episodes tells, from the fit part alone."""
+        known = self.judge.spans(parts.fit)
+        wrong = [] if self.judge.all_pages_are_noise else [target.span for target in self.judge.targets]
+        metrics = cluster.grade is Grade.METRICS
+        return replace(
+            cluster.inventory,
+            conditions=self._conditions(cluster.ref, parts, noisy, company) if metrics else (),
+            quiet_hours=quiet_hours(starts, wrong, known),
+            service=self.replayer.service(cluster.ref, known) if metrics else None,
+            reach=sum(span.length for span in self.history.recordings),
+        )
+
+    def _noisy(self, ref: RuleRef, parts: Parts) -> bool:
+        """Whether there is a pattern to learn from in the fit part: several pages, or one that did not end."""
+        before = self.before[ref]
+        return bool(before.pages[parts.fit].sum() >= LEAST_PAGES or before.minutes[parts.fit].sum() >= LEAST_MINUTES)
+
+    def _conditions(
+        self, ref: RuleRef, parts: Parts, noisy: Mask, company: Sequence[Signal]
+    ) -> tuple[Condition, ...]:
+        """What could gate the rule at ``ref``, told from the fit part alone."""
+        firings = self.fired[ref]
+        vital = np.array([not one.negligible for one in self.judge.targets], dtype=np.bool_)
+        pairs = catches(self.judge, firings, ref)
+        catching = np.zeros(len(firings), dtype=np.bool_)
+        catching[pairs[vital[pairs[:, 1]], 0]] = True
+        catching &= parts.fit[self.judge.blocks_at(firings.start)]
+
+        def level(expr: str) -> Matrix | None:
+            return self.replayer.level(ref, expr, firings.grid)
+
+        seen = Seen(self.rules[ref][0], firings, noisy, catching)
+        return conditions(seen, company, self.replayer.metrics, level)
+
+    def _candidates(self, cluster: Cluster) -> tuple[Candidate, ...]:
         rendered = (render(cluster, proposal, TEMPLATES) for proposal in self.propose(cluster))
-        candidates = tuple(distinct(one for one in rendered if not isinstance(one, Refused)))
+        return distinct(one for one in rendered if not isinstance(one, Refused))
+
+    def _verdicts(self, standing: Standing, cluster: Cluster, candidates: Sequence[Candidate]) -> Iterable[Verdict]:
         self._sweep(cluster, [one for one in candidates if one.id not in self._outcomes])
         for candidate in candidates:
             outcome = self._outcome(candidate, cluster.interval)
             if isinstance(outcome, str):
                 yield Verdict(candidate, None, (outcome,))
             else:
-                yield Verdict(candidate, outcome, reasons(standing, candidate, outcome))
+                against = (*reasons(standing, candidate, outcome), *self._not_covered(cluster, candidate))
+                yield Verdict(candidate, outcome, against)
+
+    def _not_covered(self, cluster: Cluster, candidate: Candidate) -> Iterable[str]:
+        """Why a rule may not be switched off in favour of its companion. Sees the audit part, to refuse only."""
+        if candidate.change != "retirement":
+            return
+        companion = next(
+            one
+            for number, one in enumerate(cluster.companions)
+            if f"c{number}" == candidate.proposal.slots.get("cover")
+        )
+        name = companion.labels.get(ALERT_NAME, str(companion.ref))
+        if companion.ref not in self.fired:
+            yield f"{name} could not be replayed"
+        elif missing := uncovered(self.judge, self.fired[cluster.ref], self.fired[companion.ref]):
+            yield f"{name} does not page for {missing} of its {len(self.fired[cluster.ref])} firings"
+        elif companion.ref > cluster.ref and not uncovered(
+            self.judge, self.fired[companion.ref], self.fired[cluster.ref]
+        ):
+            yield f"{name} says the same, and of two such rules the first stays"
 
     def _sweep(self, cluster: Cluster, candidates: Sequence[Candidate]) -> None:
         """Judges together those that differ in threshold or waits only."""

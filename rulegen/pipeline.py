@@ -14,6 +14,7 @@ from rulegen.core.spans import Mask
 from rulegen.desk import Desk, Progress, Propose, Selection
 from rulegen.pager import Pager
 from rulegen.report import report
+from rulegen.reroute import reroute
 from rulegen.score.forecast import forecast
 from rulegen.score.parts import Parts, folds, known_only, split
 
@@ -39,7 +40,7 @@ def suggest(
     selection = pager.settled(parts, desk.select(parts))
     method, unseen = _unseen(desk, parts, selection)
     ahead = forecast(desk.standing(parts), method, unseen, settings.seed)
-    return report(desk, parts, selection, ahead, pager)
+    return report(desk, parts, selection, ahead, pager, reroute(pager, parts, selection))
 
 
 def _unseen(

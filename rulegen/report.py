@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 
 import numpy as np
@@ -27,6 +27,7 @@ from rulegen.core.settings import Settings
 from rulegen.core.spans import Mask
 from rulegen.desk import Desk, Selection
 from rulegen.pager import Pager
+from rulegen.reroute import Tried
 from rulegen.score.gate import Standing
 from rulegen.score.luck import credible
 from rulegen.score.measure import alone, together
@@ -35,7 +36,9 @@ from rulegen.score.parts import ENOUGH_TIME, Parts
 FEW_TARGETS = 10
 
 
-def report(desk: Desk, parts: Parts, selection: Selection, ahead: Forecast, pager: Pager) -> Report:
+def report(
+    desk: Desk, parts: Parts, selection: Selection, ahead: Forecast, pager: Pager, rerouted: Sequence[Tried]
+) -> Report:
     """Everything a run has to say."""
     standing = desk.standing(parts)
     changes = desk.outcomes_of(selection.chosen)
@@ -53,6 +56,10 @@ def report(desk: Desk, parts: Parts, selection: Selection, ahead: Forecast, page
             none = np.zeros(len(desk.judge.targets), dtype=np.bool_)
             tried = None if best.outcome is None else _evidence(desk, standing, cluster, best.outcome, none)
             refused.append(Suggestion(_id(cluster), cluster, best.candidate, tried, why))
+    routed = [_routed(desk, standing, one) for one in rerouted]
+    refused += [one for one in routed if not one.accepted]
+    accepted_routing = tuple(one for one in routed if one.accepted)
+    added = [change for one in accepted_routing for change in one.candidate.routing]
     everything = np.ones(desk.judge.blocks, dtype=np.bool_)
     tunings = {ref: outcome for ref, outcome in changes.items() if selection.chosen[ref].change == "tuning"}
     return Report(
@@ -70,11 +77,21 @@ def report(desk: Desk, parts: Parts, selection: Selection, ahead: Forecast, page
         unscored=desk.unscored,
         forecast=ahead,
         doubts=tuple(_doubts(desk, parts)),
-        notices=pager.notices(selection.chosen, ()),
+        notices=pager.notices(selection.chosen, added),
+        rerouted=accepted_routing,
+        alerts=tuple(dict.fromkeys(labels for firings in desk.fired.values() for labels in firings.labels)),
         verdicts=tuple(verdict for ref in sorted(selection.verdicts) for verdict in selection.verdicts[ref]),
         unmatched=desk.unmatched,
         credible=_beyond_luck(desk),
     )
+
+
+def _routed(desk: Desk, standing: Standing, one: Tried) -> Suggestion:
+    """A change of the routing: the rule itself does what it did."""
+    none = np.zeros(len(desk.judge.targets), dtype=np.bool_)
+    evidence = _evidence(desk, standing, one.cluster, desk.before[one.cluster.ref], none)
+    evidence = replace(evidence, notices=one.noise)
+    return Suggestion(f"{_id(one.cluster)}-routing", one.cluster, one.candidate, evidence, one.reasons)
 
 
 def _beyond_luck(desk: Desk) -> int | None:

@@ -82,6 +82,9 @@ class Outcome:
     keys: frozenset[str]  # label names that all of the paging alerts carry
     vital: frozenset[frozenset[str]]  # for each paging alert, which it carries of the labels that must not be dropped
     notifications: NDArray[np.int64] | None = None
+    # [blocks] paging firings, of those in ``fired``, that catch a target; None where nobody counted
+    spoke: NDArray[np.int64] | None = None
+    reset: NDArray[np.int64] | None = None  # [k] ms from each caught target's end to the last end of what catches it
 
     def delays(self, targets: int) -> NDArray[np.int64]:
         """[targets] the delay of each target, ``NEVER`` where it is not caught."""
@@ -104,10 +107,26 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """How good the pages are, in the terms of the SRE workbook, chapter 5. NaN, or None, where there is none.
+
+    ``precision`` is the share of paging firings in judged time that catch a target, ``recall`` the share of targets
+    that are caught. ``detection`` is the median ms from a caught target's start to the first page that catches it,
+    ``reset`` the median ms from its end to the end of the last such page, at least 0.
+    """
+
+    precision: float
+    recall: float
+    detection: int | None
+    reset: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
     """Before → after on one part of the history. Targets are incidents, or bursts where no record was kept.
 
     ``lost``, ``later`` (beyond the allowed delay) and ``gained`` hold ids. ``added_delay`` is the largest, in ms.
+    ``quality`` before and after is that of all rules together, and None for one rule alone.
     """
 
     weeks: float
@@ -118,6 +137,7 @@ class Measure:
     later: tuple[str, ...] = ()
     gained: tuple[str, ...] = ()
     added_delay: int = 0
+    quality: tuple[Quality, Quality] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +151,8 @@ class Evidence:
     lucky: tuple[str, ...]  # caught, and protected, but no better than chance
     null: str  # which null model luck was measured with; "" where luck was not measured
     longest: tuple[int, int] = (0, 0)  # ms
-    notices: tuple[int, int] | None = None  # noise notifications of this rule alone, before → after
+    # Noise notifications before → after: of this rule alone, or for a change of the routing those of all rules.
+    notices: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,4 +224,5 @@ class Report:
     unmatched: tuple[tuple[str, str], ...] = ()  # rule and the selector in it that matched nothing
     notices: Notices | None = None
     rerouted: tuple[Suggestion, ...] = ()  # accepted changes of the routing
+    alerts: tuple[Labels, ...] = field(default=(), repr=False)  # every label set that fired, as rules are
     credible: int | None = None  # of the targets caught before, those caught beyond luck; None: not measured

@@ -10,12 +10,13 @@ that does not exist is null, and pairs are ``[before, after]``::
     forecast                   {method, measure, cut_pages, cut_minutes, loss}: [estimate, low, high] each, or null
     unjudged, unscored [{rule, reason}], unmatched [{rule, selector}], credible, doubts []
     accepted, refused          lists of suggestions
+    routing                    those accepted that change Alertmanager's configuration
 
     measure     {weeks, pages, minutes, caught, lost [ids], later [ids], gained [ids], added_delay}
-    suggestion  {id, accepted, written, problem, change, template, slots {}, replaces {path, group, index},
-                 provenance {proposer, model_sha256, prompt_sha256, seed}, grade, pattern,
-                 cluster {id, interval, line, facts {}}, rule, rules [], words, evidence, reasons [], doubts [],
-                 remarks []}
+    suggestion  {id, accepted, written, problem, change, template, slots {}, routing [words],
+                 replaces {path, group, index}, provenance {proposer, model_sha256, prompt_sha256, seed},
+                 grade, pattern, cluster {id, interval, line, facts {}}, rule, rules [], words, evidence,
+                 reasons [], doubts [], remarks []}
     evidence    {whole, parts {name: measure}, credible [ids], lucky [ids], null_model, notices, longest}, or null
     rule        {kind, name, expr, for, keep_firing_for, labels {}, annotations {}}
 
@@ -40,6 +41,7 @@ from rulegen.core.durations import format_duration
 from rulegen.core.outcome import Evidence, Forecast, Measure, Notices, Outcome, Report, Suggestion, Verdict
 from rulegen.core.rule import Rule, RuleRef
 from rulegen.core.spans import Span
+from rulegen.emit.alertmanager import words as routing_words
 from rulegen.emit.lostlabels import doubt
 from rulegen.emit.words import change
 
@@ -82,6 +84,7 @@ def suggestions_json(report: Report, problems: Mapping[str, str]) -> bytes:
         "unmatched": [{"rule": rule, "selector": selector} for rule, selector in report.unmatched],
         "doubts": list(report.doubts),
         "accepted": [_suggestion(one, report, problems) for one in report.suggestions],
+        "routing": [_suggestion(one, report, problems) for one in report.rerouted],
         "refused": [_suggestion(one, report, problems) for one in report.refused],
     }
     # A lone surrogate cannot be written in UTF-8; JSON's own escape for it can.
@@ -119,6 +122,7 @@ def _suggestion(one: Suggestion, report: Report, problems: Mapping[str, str]) ->
         "cluster": _cluster(one.cluster),
         "rule": _rule(one.cluster.rule),
         "rules": [_rule(rule) for rule in candidate.rules],
+        "routing": [routing_words(one) for one in candidate.routing],
         "words": change(one.cluster.rule, candidate.rules, candidate.proposal),
         "evidence": _evidence(one.evidence),
         "reasons": list(one.reasons),

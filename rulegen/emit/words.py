@@ -32,6 +32,8 @@ def change(old: Rule, new: tuple[Rule, ...], proposal: Proposal | None = None) -
 
 def changes(old: Rule, new: tuple[Rule, ...], proposal: Proposal | None = None) -> tuple[str, ...]:
     """What changes, one thing each; an expression too changed to show is told by the slots of ``proposal``."""
+    if not new:
+        return ("switched off, kept as a comment",)
     if len(new) != 1 or new[0].kind != old.kind:
         records = sum(rule.kind == "record" for rule in new)
         alerts = len(new) - records

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from rulegen.core.cluster import Grade, Service
 from rulegen.core.history import History
+from rulegen.core.labels import Labels
 from rulegen.core.outcome import Firings
 from rulegen.core.rule import Rule, RuleRef, RuleSet
 from rulegen.core.series import Samples
 from rulegen.core.spans import Grid, Span
 from rulegen.errors import QueryError, UnsupportedError
-from rulegen.promql import Evaluator, ExpressionError, Scalar, select, selectors
+from rulegen.promql import Evaluator, ExpressionError, Matrix, Scalar, select, selectors
 from rulegen.promql.rewrite import comparison
 from rulegen.replay import observed
 from rulegen.replay.groups import CELLS, aligned, replay_groups
@@ -180,11 +181,25 @@ class Replayer:
         return peaks
 
     def service(self, ref: RuleRef, spans: Sequence[Span]) -> Service | None:
-        """The service level behind the rule at ``ref``, measured within ``spans``; None without one, or for a rule
-        that is judged by its recorded alerts."""
-        if self._grades[ref] is Grade.ALERTS:
-            return None
+        """The service level behind the rule at ``ref``, measured within ``spans``; None without one."""
         return service(self._originals[ref].expr, self._recorded, self._evaluator, spans)
+
+    def level(self, ref: RuleRef, expr: str, grid: Grid) -> Matrix | None:
+        """What ``expr`` is at each evaluation of the rule at ``ref``, whose grid is ``grid``; None where that can't
+        be told: it is not supported, is no vector, or is too much to hold at once."""
+        offset = self._groups[ref].query_offset
+        try:
+            if self._evaluator.width(expr) * len(grid) > CELLS:
+                return None
+            found = self._evaluator.evaluate(expr, Grid(grid.start - offset, grid.end - offset, grid.step))
+        except (ExpressionError, UnsupportedError):
+            return None
+        return None if isinstance(found, Scalar) else found
+
+    @property
+    def metrics(self) -> dict[str, tuple[Labels, ...]]:
+        """The label sets of each metric of the history."""
+        return {name: tuple(one.labels for one in series) for name, series in self._history.samples.by_name.items()}
 
     def unmatched(self, rule: Rule) -> tuple[str, ...]:
         """The selectors of ``rule`` that match nothing in the history."""

@@ -80,9 +80,10 @@ class Judge:
 
         Noise is unjudged before ``warm``, the old rule's; firings before their own rule was warm catch nothing.
         """
-        pages, fired, longest = (np.zeros(self.blocks, dtype=np.int64) for _ in range(3))
+        pages, fired, longest, spoke = (np.zeros(self.blocks, dtype=np.int64) for _ in range(4))
         minutes = np.zeros(self.blocks)
         delay = np.full(len(self.targets), NEVER, dtype=np.int64)
+        ends = np.zeros(len(self.targets), dtype=np.int64)
         unjudged = 0
         carried: set[frozenset[str]] = set()
         for one in firings:
@@ -99,11 +100,14 @@ class Judge:
             noisy = judged & self.outside(one.start)
             pages += np.bincount(self.blocks_at(one.start[noisy]), minlength=self.blocks)
             minutes += self._minutes(one, paging, warm)
-            np.minimum(delay, self._delay(one, paging & (one.start >= one.warm), ref), out=delay)
+            hits = self._hits(one, paging & (one.start >= one.warm), ref, delay, ends)
+            spoke += np.bincount(self.blocks_at(one.start[sound & hits]), minlength=self.blocks)
         caught = np.flatnonzero(delay < NEVER)
         keys = frozenset.intersection(*carried) if carried else frozenset()
         vital = frozenset(names & self.keys for names in carried)
-        return Outcome(fired, longest, unjudged, pages, minutes, caught, delay[caught], keys, vital)
+        reset = np.maximum(0, ends - self.ends)[caught]
+        late = delay[caught]
+        return Outcome(fired, longest, unjudged, pages, minutes, caught, late, keys, vital, spoke=spoke, reset=reset)
 
     def windows(self, firings: Firings) -> NDArray[np.int64]:
         """[firings] how long before a target's start (ms) each firing may begin and still catch it.
@@ -157,32 +161,34 @@ class Judge:
         evaluations = np.bincount(block, weights=firing * outside, minlength=self.blocks)
         return np.asarray(evaluations * (grid.step / 60_000), dtype=np.float64)
 
-    def _delay(self, firings: Firings, able: Mask, ref: RuleRef) -> NDArray[np.int64]:
-        """[targets] ms from each target's start to the first of the ``able`` firings that catches it."""
-        delay = np.full(len(self.targets), NEVER, dtype=np.int64)
+    def _hits(
+        self, firings: Firings, able: Mask, ref: RuleRef, delay: NDArray[np.int64], ends: NDArray[np.int64]
+    ) -> Mask:
+        """[firings] which of the ``able`` ones catch a target.
+
+        Lowers ``delay`` [targets] to the ms from each target's start to the first that does, and raises ``ends``
+        [targets] to the end of the last one.
+        """
+        caught: Mask = np.zeros(len(firings), dtype=np.bool_)
         before = self.windows(firings)
         for row in np.unique(firings.series[able]):
-            mine = able & (firings.series == row)
+            mine = np.flatnonzero(able & (firings.series == row))  # rising starts
             aims = self.carried(firings.labels[row], ref)
-            if len(aims):
-                late = self._first(firings.start[mine], before[mine], aims)
-                delay[aims] = np.minimum(delay[aims], late)
-        return delay
-
-    def _first(
-        self, start: NDArray[np.int64], before: NDArray[np.int64], aims: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
-        """[aims] ms from each aim's start to the first of the firings (``start`` [n], rising) that catches it."""
-        late = np.full(len(aims), NEVER, dtype=np.int64)
-        low = np.searchsorted(start, self.starts[aims] - before.max(initial=0), side="left")
-        high = np.searchsorted(start, self.ends[aims], side="right")
-        for place in np.flatnonzero(low < high):
-            near = slice(int(low[place]), int(high[place]))
-            begins = self.starts[aims[place]]
-            hits = start[near][start[near] >= begins - before[near]]
-            if len(hits):
-                late[place] = max(0, int(hits[0] - begins))
-        return late
+            if not len(aims):
+                continue
+            start, early = firings.start[mine], before[mine]
+            low = np.searchsorted(start, self.starts[aims] - early.max(initial=0), side="left")
+            high = np.searchsorted(start, self.ends[aims], side="right")
+            for place in np.flatnonzero(low < high):
+                near, aim = slice(int(low[place]), int(high[place])), aims[place]
+                begins = self.starts[aim]
+                hits = start[near] >= begins - early[near]
+                if hits.any():
+                    delay[aim] = min(delay[aim], max(0, int(start[near][hits][0] - begins)))
+                    found = mine[near][hits]
+                    ends[aim] = max(ends[aim], int(firings.end[found].max()))
+                    caught[found] = True
+        return caught
 
 
 def _edges(judged: Sequence[Span]) -> NDArray[np.int64]:

@@ -7,10 +7,14 @@ from rulegen.templates import (
     burn_rate,
     carve_out,
     collapse,
+    dedupe,
     demote,
     dynamic_threshold,
+    gate,
+    group,
     hold,
     hysteresis,
+    inhibit,
     retune,
     seasonal_mute,
     smooth,
@@ -20,10 +24,14 @@ from rulegen.templates.template import Template
 TEMPLATES: tuple[Template, ...] = (
     hold.TEMPLATE,  # longer for: 29%; keep_firing_for: under 1%
     retune.TEMPLATE,  # 21%
+    dedupe.TEMPLATE,  # retired: 11%
     carve_out.TEMPLATE,  # noisy targets excluded: 10%
     demote.TEMPLATE,  # 8%
     collapse.TEMPLATE,  # coarser aggregation: 7%
+    gate.TEMPLATE,  # and, unless: 7%
     smooth.TEMPLATE,  # longer window 4%, smoothing 2%
+    inhibit.TEMPLATE,  # the routing is not in those commits
+    group.TEMPLATE,
     absent_guard.TEMPLATE,  # the rest: each under 1%, or never
     seasonal_mute.TEMPLATE,
     dynamic_threshold.TEMPLATE,

@@ -1,6 +1,7 @@
-"""seasonal_mute: keep back what fires in hours that hold noise every day or week, and never anything else.
+"""seasonal_mute: keep back what fires in hours that hold noise every day or week, and never an incident.
 
-An alert that begins in such an hour and lasts is told when the hours are over.
+In the rule (``unless on () hour() == 2``) or in Alertmanager, where the alert still fires and only nobody is told. An
+alert that begins in such an hour and lasts is told when the hours are over.
 """
 
 from __future__ import annotations
@@ -8,28 +9,41 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from rulegen.core.candidate import Choice, Slot, Slots
+from rulegen.core.candidate import Choice, Mute, RoutingChange, Slot, Slots
 from rulegen.core.cluster import Cluster, Grade
 from rulegen.core.durations import HOUR, MINUTE
 from rulegen.core.rule import Rule
 from rulegen.core.timeinterval import Range, TimeInterval
 from rulegen.promql.rewrite import fill
-from rulegen.templates.template import Template, word
+from rulegen.templates.template import Template, alerts_of, word
 
 _HOUR = HOUR // MINUTE
 
 
 def slots(cluster: Cluster) -> tuple[Slot, ...] | None:
     hours = tuple(Choice(f"h{i}", f"h{i}") for i, one in enumerate(cluster.inventory.quiet_hours) if _plain(one))
-    return (Slot("hours", hours),) if hours else None
+    where = (Choice("promql", "promql"), Choice("alertmanager", "alertmanager"))
+    return (Slot("hours", hours), Slot("where", where)) if hours else None
 
 
 def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
+    hours = _chosen(cluster, filled)
+    if word(filled, "where") == "alertmanager":
+        return (cluster.rule,)
+    return (replace(cluster.rule, expr=fill("A unless on () B", A=cluster.rule.expr, B=during(hours))),)
+
+
+def route(cluster: Cluster, filled: Slots) -> tuple[RoutingChange, ...]:
+    hours = _chosen(cluster, filled)
+    return (Mute(alerts_of(cluster.rule), (hours,)),) if word(filled, "where") == "alertmanager" else ()
+
+
+def _chosen(cluster: Cluster, filled: Slots) -> TimeInterval:
     chosen = word(filled, "hours")
     found = next((one for i, one in enumerate(cluster.inventory.quiet_hours) if f"h{i}" == chosen), None)
     if found is None or not _plain(found):
         raise ValueError(f"there are no quiet hours {chosen}")
-    return (replace(cluster.rule, expr=fill("A unless on () B", A=cluster.rule.expr, B=during(found))),)
+    return found
 
 
 def during(interval: TimeInterval) -> str:
@@ -69,4 +83,5 @@ TEMPLATE = Template(
     grades=frozenset({Grade.METRICS, Grade.ALERTS}),
     slots=slots,
     render=render,
+    route=route,
 )

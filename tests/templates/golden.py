@@ -10,7 +10,17 @@ from histories import PATH, ref
 from ruamel.yaml import YAML
 
 from rulegen.core.candidate import Slot, Slots, SlotValue
-from rulegen.core.cluster import Cluster, Facts, Grade, Inventory, Level, Pattern, Service
+from rulegen.core.cluster import (
+    Cluster,
+    Companion,
+    Facts,
+    Grade,
+    Inventory,
+    Level,
+    Pattern,
+    Relation,
+    Service,
+)
 from rulegen.core.durations import MINUTE, parse_duration
 from rulegen.core.labels import Labels
 from rulegen.core.rule import Rule, RuleRef
@@ -30,6 +40,7 @@ class Case:
     choices: dict[str, list[str]] | None  # slot → tokens, in order; None: the template does not fit
     slots: dict[str, str | list[str]]  # slot → token, or tokens
     rules: tuple[Rule, ...]
+    routing: tuple[str, ...] = ()  # in words
 
     def filled(self) -> Slots:
         offered = self.template.slots(self.cluster)
@@ -71,14 +82,17 @@ def _case(template: Template, given: dict[str, Any]) -> Case:
         reach=parse_duration(known.get("reach", "0s")),
     )
     place = RuleRef(known.get("path", PATH), "g", 0)
-    found = cluster(rule(given["rule"]), inventory, known.get("series", 4), place=place)
+    about = cluster(rule(given["rule"]), inventory, known.get("series", 4), place=place)
+    companions = tuple(_companion(number, one) for number, one in enumerate(known.get("companions", [])))
+    interval = parse_duration(known.get("interval", "1m"))
     return Case(
         template,
         f"{template.name}: {given['case']}",
-        replace(found, interval=parse_duration(known.get("interval", "1m"))),
+        replace(about, companions=companions, interval=interval),
         given.get("choices"),
         given.get("slots", {}),
         tuple(rule(one) for one in given.get("rules", [])),
+        tuple(given.get("routing", [])),
     )
 
 
@@ -91,6 +105,11 @@ def _hours(given: dict[str, Any]) -> TimeInterval:
 
 def _service(given: dict[str, Any]) -> Service:
     return Service(given["expr"], tuple(Level(**level) for level in given["levels"]))
+
+
+def _companion(number: int, given: dict[str, Any]) -> Companion:
+    equal = tuple(given.get("equal", ()))
+    return Companion(ref(number + 1), Labels(given["labels"]), Relation(given["relation"]), MINUTE, 0.9, 20.0, equal)
 
 
 def _value(slot: Slot, tokens: str | list[str]) -> SlotValue:

@@ -253,7 +253,7 @@ def test_muted_it_is_silent_in_those_hours_alone(
     times: tuple[tuple[int, int], ...] | None, weekdays: tuple[tuple[int, int], ...] | None
 ) -> None:
     hours = TimeInterval(times=times, weekdays=weekdays)
-    (new,) = changed("seasonal_mute", DEEP, Inventory(quiet_hours=(hours,)), hours="h0")
+    (new,) = changed("seasonal_mute", DEEP, Inventory(quiet_hours=(hours,)), hours="h0", where="promql")
     given = history([series("queue", [150.0] * (9 * 144), step=SLOW, pod="a")], DEEP, interval=SLOW)
     (found,) = Replayer(given, SLOW).replay(ref(), [new], SLOW)
     at_times = firing_at([found])
