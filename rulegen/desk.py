@@ -11,10 +11,11 @@ from rulegen.cluster.companions import Fired, companions
 from rulegen.cluster.conditions import Seen, Signal, conditions, signals
 from rulegen.cluster.counters import counters
 from rulegen.cluster.describe import describe
+from rulegen.cluster.hours import quiet_hours
 from rulegen.cluster.indicator import indicator
 from rulegen.cluster.telling import telling
 from rulegen.core.candidate import Candidate, Proposal
-from rulegen.core.cluster import Cluster, Companion, Condition, Grade
+from rulegen.core.cluster import Cluster, Companion, Condition, Grade, Inventory
 from rulegen.core.history import History
 from rulegen.core.labels import ALERT_NAME
 from rulegen.core.outcome import NEVER, Firings, Outcome, Verdict
@@ -183,17 +184,28 @@ class Desk:
                 learned=self._learned(parts),
                 indicator=indicator(rule, every, metrics),
             )
-            catching = self._catching(ref, parts)
-            seen = Seen(rule, firings, noisy, catching)
-            raw = cluster.grade is Grade.METRICS
-            more = replace(
-                cluster.inventory,
-                conditions=self._conditions(ref, seen, company) if raw else (),
-                counters=counters(cluster.inventory.metrics, self.history.samples) if raw else (),
-                telling=telling(rule, firings, noisy, catching),
-                marks=self.marks,
-            )
-            yield replace(cluster, inventory=more)
+            yield replace(cluster, inventory=self._known_of(cluster, parts, firings, noisy, company))
+
+    def _known_of(
+        self, cluster: Cluster, parts: Parts, firings: Firings, noisy: Mask, company: Sequence[Signal]
+    ) -> Inventory:
+        """The inventory with what more than the cluster's own episodes tells, from the fit part alone."""
+        ref, rule = cluster.ref, cluster.rule
+        known = self.judge.spans(parts.fit)
+        wrong = [] if self.judge.all_pages_are_noise else [target.span for target in self.judge.targets]
+        catching = self._catching(ref, parts)
+        raw = cluster.grade is Grade.METRICS
+        seen = Seen(rule, firings, noisy, catching)
+        return replace(
+            cluster.inventory,
+            conditions=self._conditions(ref, seen, company) if raw else (),
+            quiet_hours=quiet_hours(firings.start[noisy], wrong, known),
+            counters=counters(cluster.inventory.metrics, self.history.samples) if raw else (),
+            telling=telling(rule, firings, noisy, catching),
+            marks=self.marks,
+            service=self.replayer.service(ref, known) if raw else None,
+            reach=sum(span.length for span in self.history.recordings),
+        )
 
     def _companions(self, parts: Parts) -> Mapping[RuleRef, tuple[Companion, ...]]:
         """What else fires with each rule's noise, in the fit part alone."""

@@ -119,6 +119,28 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Level:
+    """What a service achieved: ``good`` is the share of all events (or of the time) that was not bad, ``quiet`` the
+    number of events in an hour with little traffic (0 where what is counted are no events).
+
+    For requests that are slower than a bucket of a histogram, ``bound`` is the bucket's label ``le``.
+    """
+
+    good: float
+    quiet: float = 0.0
+    bound: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The service level behind a rule. ``expr`` is the rule's with the recording rules that it reads written out;
+    ``levels``, best bound first, has one entry, or one for each bound that comes into question."""
+
+    expr: str
+    levels: tuple[Level, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """What exists, in a fixed order: a proposal points into it by number (m3, l2, v7, t1) and so can't invent names.
 
@@ -139,6 +161,8 @@ class Inventory:
     counters: tuple[str, ...] = ()
     telling: tuple[tuple[str, str], ...] = ()
     marks: tuple[tuple[str, str], ...] = ()
+    service: Service | None = None  # None: there is no service level in the rule, or no data on it
+    reach: int = 0  # how much history there is, ms
 
 
 @dataclass(frozen=True, slots=True)

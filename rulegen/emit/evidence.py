@@ -17,7 +17,8 @@ that does not exist is null, and pairs are ``[before, after]``::
     suggestion  {id, accepted, written, problem, change, template, slots {}, routing [words],
                  replaces {path, group, index}, provenance {proposer, model_sha256, prompt_sha256, seed},
                  grade, pattern, cluster {id, interval, line, facts {}}, rule, rules [], words, evidence,
-                 reasons [], doubts [], and where accepted test {file, silent, fires}, rule_tests_changed [checks]}
+                 reasons [], doubts [], remarks [], and where accepted test {file, silent, fires}, rule_tests_changed
+                 [checks]}
     check       {file, line, test, check, alert}
     evidence    {whole, parts {name: measure}, credible [ids], lucky [ids], null_model, notices, longest}, or null
     rule        {kind, name, expr, for, keep_firing_for, labels {}, annotations {}}
@@ -140,6 +141,7 @@ def _suggestion(one: Suggestion, report: Report, problems: Mapping[str, str]) ->
         "evidence": _evidence(one.evidence),
         "reasons": list(one.reasons),
         "doubts": [worry] if worry else [],
+        "remarks": list(candidate.remarks),
     }
 
 
