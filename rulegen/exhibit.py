@@ -36,6 +36,7 @@ MAX_SERIES = 40  # of one test
 MAX_SAMPLES = 4_000  # of one test
 MAX_CELLS = 3_000_000  # series × grid of one test: what promtool lays out in memory
 EPISODES = 6  # tried for each claim
+TRIES = 40  # cuts of them that are replayed
 CHECKS = 5  # times at which one test looks
 LONGEST = 30  # evaluations of one episode that a test covers
 _BOTH: tuple[Semantics, ...] = ("open", "closed")
@@ -265,18 +266,30 @@ def _firing(scene: _Scene, firing: int, shows: str, wanted: Wanted) -> _Episode:
 # Cutting, and looking at what the cut shows
 
 
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """One way to show an episode. ``sides`` are the rules that matter to ``series``, as written and as they were."""
+
+    episode: _Episode
+    span: Span
+    interval: int
+    series: tuple[Series, ...]
+    sides: tuple[RuleSet, RuleSet]
+
+
 def _first(scene: _Scene, episodes: Iterator[_Episode]) -> Case | str:
-    """The first case that shows what it should, or why the first of ``episodes`` gave none."""
+    """The first case that shows what it should, or why the first way to show one did not."""
     why = ""
-    for episode in islice(episodes, EPISODES):
+    for made in islice((each for one in islice(episodes, EPISODES) for each in _cuts(scene, one)), TRIES):
         try:
-            return _case(scene, episode)
+            return _shown(scene, made)
         except _Unshown as reason:
             why = why or str(reason)
     return why or "no such episode in the history"
 
 
-def _case(scene: _Scene, episode: _Episode) -> Case:
+def _cuts(scene: _Scene, episode: _Episode) -> Iterator[_Cut]:
+    """Of the episode's target alone, then of all that the rules read; on the best grid first."""
     step, first = scene.step, episode.since - scene.read.behind - scene.step
     rules = (scene.suggestion.cluster.rule, *scene.suggestion.candidate.rules)
     # Tests start in 1970, on a Thursday: whole weeks keep the hour and the day of the week.
@@ -285,32 +298,21 @@ def _case(scene: _Scene, episode: _Episode) -> Case:
     span = Span(origin, episode.at[-1] + step)
     focus = episode.labels.drop((ALERT_NAME, *scene.suggestion.cluster.rule.labels))
     close, every = near(scene.read.series, focus), scene.read.series
-    why = ""
     for series in (close, every) if len(close) < len(every) else (every,):
-        if len(series) > MAX_SERIES:
-            why = why or f"{len(series)} series are too many to read (at most {MAX_SERIES})"
-            continue
         given = [one.labels for one in series]
         sides = touched(scene.file.rules, scene.names, given), touched(scene.old, [scene.old_name], given)
         for interval in intervals(series, span, step):
-            try:
-                return _shown(scene, episode, span, cut(series, span, first, interval), interval, sides)
-            except _Unshown as reason:
-                why = why or str(reason)
-    raise _Unshown(why)
+            yield _Cut(episode, span, interval, cut(series, span, first, interval), sides)
+            if len(series) > MAX_SERIES:  # on every grid
+                break
 
 
-def _shown(
-    scene: _Scene,
-    episode: _Episode,
-    span: Span,
-    series: tuple[Series, ...],
-    interval: int,
-    sides: tuple[RuleSet, RuleSet],
-) -> Case:
-    """The case over ``series``; ``sides`` are the rules that matter, as written and as they were. Raises _Unshown
-    where the replay of it does not give what it should."""
+def _shown(scene: _Scene, made: _Cut) -> Case:
+    """The case that was cut. Raises _Unshown where the replay of it does not give what it should."""
+    episode, span, interval, series, sides = made.episode, made.span, made.interval, made.series, made.sides
     samples = sum(len(one.times) for one in series)
+    if len(series) > MAX_SERIES:
+        raise _Unshown(f"{len(series)} series are too many to read (at most {MAX_SERIES})")
     if samples > MAX_SAMPLES:
         raise _Unshown(f"{samples} samples are too many to read (at most {MAX_SAMPLES})")
     if len(series) * (span.length // interval) > MAX_CELLS:

@@ -13,8 +13,6 @@ from rulegen.emit import scalar
 from rulegen.errors import InputError
 
 _ODD = re.compile(r"[^a-z0-9.-]+")
-# Each part between dots starts and ends with a letter or digit.
-_EDGE = re.compile(r"(?:^|(?<=\.))[.-]+|[.-]+(?:$|(?=\.))")
 _LONGEST = 253  # characters of an RFC 1123 subdomain
 _MARKER = re.compile(r"(?:---|\.\.\.)(?:\s|$)|%")  # what ends or begins a document, which stands alone here
 
@@ -76,7 +74,8 @@ def resource_names(places: Sequence[str]) -> dict[str, str]:
     taken: set[str] = set()
     for place in places:
         stem = re.sub(r"\.ya?ml$", "", place.lower())
-        base = _EDGE.sub("", _ODD.sub("-", stem.replace("/", "-")))[: _LONGEST - 8].rstrip(".-") or "rules"
+        parts = _ODD.sub("-", stem)[: _LONGEST - 8].split(".")
+        base = ".".join(part for each in parts if (part := each.strip("-"))) or "rules"
         name, number = base, 1
         while name in taken:
             number += 1
