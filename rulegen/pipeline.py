@@ -30,10 +30,24 @@ def suggest(
     interval: int = MINUTE,
     routing: Routing | None = None,
 ) -> Report:
+    """The report of :func:`study`."""
+    return study(history, settings, propose, progress, interval=interval, routing=routing)[1]
+
+
+def study(
+    history: History,
+    settings: Settings,
+    propose: Propose,
+    progress: Progress,
+    *,
+    interval: int = MINUTE,
+    routing: Routing | None = None,
+) -> tuple[Desk, Report]:
     """Finds the noise in ``history``, tries what ``propose`` offers, and reports what the replay proved.
 
-    ``interval`` (ms) is how often recorded alerts are taken to have been evaluated. ``routing`` turns firings into
-    notifications; without it a plain route stands in. Raises InputError for settings that can't be read.
+    Also the desk at which it was found, for what is to be shown from it. ``interval`` (ms) is how often recorded
+    alerts are taken to have been evaluated. ``routing`` turns firings into notifications; without it a plain route
+    stands in. Raises InputError for settings that can't be read.
     """
     known = marks(routing) if routing is not None else ()
     desk = Desk.of(
@@ -45,7 +59,7 @@ def suggest(
     selection = relabelled(pager, parts, pager.settled(parts, desk.select(parts)))
     method, unseen = _unseen(desk, parts, selection)
     ahead = forecast(desk.standing(parts), method, unseen, settings.seed)
-    return report(desk, parts, selection, ahead, pager, reroute(pager, parts, selection))
+    return desk, report(desk, parts, selection, ahead, pager, reroute(pager, parts, selection))
 
 
 def _unseen(

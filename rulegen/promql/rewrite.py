@@ -233,12 +233,49 @@ def with_window(expr: str, old: int, new: int) -> str:
 
 def averaged(expr: str, window: int, step: int) -> str:
     """The mean of ``expr`` over ``window`` ms: a range of a bare selector, else a subquery every ``step`` ms."""
+    return over_time("avg_over_time", expr, window, step)
+
+
+def over_time(function: str, expr: str, window: int, step: int, offset: int = 0) -> str:
+    """``function`` of ``expr`` over ``window`` ms that end ``offset`` ms ago: of a range of a bare selector, else of
+    a subquery every ``step`` ms."""
     node = _unwrapped(pp.parse(expr))
-    if isinstance(node, pp.VectorSelector):
-        return pp.parse(f"avg_over_time({selector_text(node, window=window)})").prettify()
+    back = f" offset {format_duration(offset)}" if offset else ""
+    if isinstance(node, pp.VectorSelector) and not (offset and (node.offset or node.at)):
+        return pp.parse(f"{function}({selector_text(node, window=window)}{back})").prettify()
     inner = f"({node.prettify()})" if isinstance(node, (pp.BinaryExpr, pp.UnaryExpr)) else node.prettify()
     # A subquery's operand cannot be put in by transform; it is text that the parser itself has just printed.
-    return pp.parse(f"avg_over_time({inner}[{format_duration(window)}:{format_duration(step)}])").prettify()
+    return pp.parse(f"{function}({inner}[{format_duration(window)}:{format_duration(step)}]{back})").prettify()
+
+
+def bridged(expr: str, function: str, window: int) -> str:
+    """``expr`` with every selector of single samples, ``ALERTS`` left out, replaced by ``function`` of its samples of
+    the last ``window`` ms."""
+
+    ranged = False  # a range is visited right before the selector in it; what is put in is visited too
+
+    def bridge(node: pp.Expr) -> pp.Expr | None:
+        nonlocal ranged
+        if isinstance(node, pp.MatrixSelector):
+            ranged = True
+        elif isinstance(node, pp.VectorSelector):
+            single, ranged = not ranged, False
+            if single and node.name not in ("ALERTS", "ALERTS_FOR_STATE"):
+                return pp.parse(f"{function}({selector_text(node, window=window)})")
+        return None
+
+    return pp.transform(pp.parse(expr), bridge).prettify()
+
+
+def within(expr: str, window: int, step: int) -> str:
+    """``expr``, the whole of which is a comparison with a number, for each series that fulfilled it at some time in
+    the last ``window`` ms (looked at every ``step`` ms, where it is no bare selector). Raises ValueError for another
+    one."""
+    found = comparison(expr)
+    if found is None or found.index or not found.ordered:
+        raise ValueError("the expression is no comparison with a number")
+    extreme = "max_over_time" if found.rising else "min_over_time"
+    return with_comparison(expr, over_time(extreme, found.left, window, step), found.op, found.threshold)
 
 
 def aggregated(expr: str, op: str, by: Sequence[str]) -> str:

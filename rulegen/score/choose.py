@@ -38,8 +38,12 @@ COMPLEXITY = {
     "narrow": 5,
     "rescale": 4,
     "split_severity": 8,
+    "absent_guard": 3,
+    "hysteresis": 6,
+    "dynamic_threshold": 6,
     "gate": 4,
     "burn_rate": 6,
+    "seasonal_mute": 8,
     "aggregate_count": 10,
     "aggregate_ratio": 10,
     "dedupe": 4,
@@ -49,6 +53,7 @@ COMPLEXITY = {
 }
 TARGET = 4.0  # for each target that is named: a list of names ages
 EXTENT = 3.0  # for each doubling of the wait, the window, the offset or the threshold: far-reaching changes overfit
+KEEP = 0.2  # what giving up all that a rule catches itself must cut at least, as a share of its noise
 SHORT = 1e-10  # for each character of the new rules: between equals the shorter win, the old rule before all
 
 
@@ -117,7 +122,8 @@ def options_for(standing: Standing, ref: RuleRef, passed: Sequence[Verdict], wei
             EFFORT * _effort(standing.rules[ref], verdict.candidate) * whole + SHORT * _text(verdict.candidate)[0]
         )
         covers = frozenset(standing.leaning(ref, verdict.outcome).tolist())
-        found.append(Option(cost(verdict.outcome) + effort, covers))
+        given_up = KEEP * whole * (1 - len(covers) / max(1, len(found[0].covers))) if found[0].covers else 0.0
+        found.append(Option(cost(verdict.outcome) + effort + given_up, covers))
     return found
 
 

@@ -1,6 +1,7 @@
 """The templates, one a file, ranked by how often people choose it (``human-tunings``, 897 commits)."""
 
 from rulegen.templates import (
+    absent_guard,
     aggregate_count,
     aggregate_expr,
     aggregate_ratio,
@@ -9,10 +10,12 @@ from rulegen.templates import (
     collapse,
     dedupe,
     demote,
+    dynamic_threshold,
     floor,
     gate,
     group,
     hold,
+    hysteresis,
     inhibit,
     latch,
     late_data,
@@ -20,6 +23,7 @@ from rulegen.templates import (
     relabel,
     rescale,
     retune,
+    seasonal_mute,
     smooth,
     split_severity,
 )
@@ -44,6 +48,10 @@ TEMPLATES: tuple[Template, ...] = (
     inhibit.TEMPLATE,  # the routing is not in those commits
     group.TEMPLATE,
     aggregate_expr.TEMPLATE,  # coarser aggregation by another operator
+    absent_guard.TEMPLATE,  # the rest: each under 1%, or never
+    seasonal_mute.TEMPLATE,
+    dynamic_threshold.TEMPLATE,
+    hysteresis.TEMPLATE,
     aggregate_count.TEMPLATE,  # almost never
     aggregate_ratio.TEMPLATE,
     burn_rate.TEMPLATE,  # never, among the noisy alerts that people touched

@@ -23,7 +23,8 @@ class Template:
     ``slots(cluster)`` gives the holes with their legal values for this cluster, the values people use most first, or
     None where the template does not fit. ``render(cluster, filled)`` gives the rules that take the old one's place
     (none: it is switched off); ``route(cluster, filled)`` what is added to Alertmanager's configuration. Both raise
-    ValueError when the filled slots change nothing or can't be meant together.
+    ValueError when the filled slots change nothing or can't be meant together. ``remarks(cluster, filled)`` are
+    sentences on the rules that a reader needs to understand them.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Template:
     slots: Callable[[Cluster], tuple[Slot, ...] | None]
     render: Callable[[Cluster, Slots], tuple[Rule, ...]]
     route: Callable[[Cluster, Slots], tuple[RoutingChange, ...]] | None = None
+    remarks: Callable[[Cluster, Slots], tuple[str, ...]] | None = None
 
 
 def durations(*values: int) -> tuple[Choice, ...]:
