@@ -176,7 +176,7 @@ class Desk:
             cluster.inventory,
             conditions=self._conditions(cluster.ref, parts, noisy, company) if metrics else (),
             quiet_hours=quiet_hours(starts, wrong, known),
-            service=self.replayer.service(cluster.ref, known) if metrics else None,
+            service=self.replayer.service(cluster.ref, known, wrong) if metrics else None,
             reach=sum(span.length for span in self.history.recordings),
         )
 
