@@ -71,6 +71,16 @@ class Replayer:
         self._recorded = {one.name: one.expr for one in recording if not one.labels and writers[one.name] == 1}
         self._originals = {ref: rule for ref, _, rule in self.rules}
 
+    @property
+    def raw(self) -> Samples:
+        """What was read of the history, recorded alerts as ``ALERTS`` among it."""
+        return self._bare.samples
+
+    @property
+    def stored(self) -> Samples:
+        """:attr:`raw`, and what the rules recorded."""
+        return self._evaluator.samples
+
     def grade(self, ref: RuleRef) -> Grade:
         return self._grades[ref]
 
@@ -179,6 +189,27 @@ class Replayer:
                 seen = level.values[row, at][level.present[row, at]]
                 peaks[index] = worst(seen) if len(seen) else np.nan
         return peaks
+
+    def vanished(self, ref: RuleRef, firings: Firings) -> NDArray[np.float64]:
+        """[firings] 1 where the deciding comparison's left side was gone at the evaluation after each, 0 where it was
+        there (and no longer beyond the threshold); NaN where that can't be told.
+
+        A rule that keeps firing says nothing about when its expression ended, and the last evaluation has none after.
+        """
+        gone = np.full(len(firings), np.nan)
+        rule = self._originals[ref]
+        found = comparison(rule.expr)
+        if found is None or rule.keep_firing_for or self._grades[ref] is Grade.ALERTS or changing(rule):
+            return gone
+        level = self.level(ref, found.left, firings.grid)
+        if level is None:
+            return gone
+        row_of = {alert_labels(rule.name, rule.labels, labels): row for row, labels in enumerate(level.labels)}
+        rows = np.array([row_of.get(labels, -1) for labels in firings.labels], dtype=np.int64)[firings.series]
+        after = (firings.end - firings.grid.start) // firings.grid.step + 1
+        known = (rows >= 0) & (after < len(firings.grid))
+        gone[known] = ~level.present[rows[known], after[known]]
+        return gone
 
     def service(self, ref: RuleRef, spans: Sequence[Span], incidents: Sequence[Span] = ()) -> Service | None:
         """The service level behind the rule at ``ref``, measured within ``spans`` outside ``incidents``; None without
