@@ -203,7 +203,7 @@ class Desk:
             counters=counters(cluster.inventory.metrics, self.history.samples) if raw else (),
             telling=telling(rule, firings, noisy, catching),
             marks=self.marks,
-            service=self.replayer.service(ref, known) if raw else None,
+            service=self.replayer.service(ref, known, wrong) if raw else None,
             reach=sum(span.length for span in self.history.recordings),
         )
 
