@@ -21,6 +21,7 @@ from rulegen.replay.notify import first_told, notify
 from rulegen.score.choose import choose
 from rulegen.score.gate import Standing
 from rulegen.score.parts import Parts
+from rulegen.score.support import Bursts, noise_bursts
 from rulegen.score.told import Told, told
 
 _NOTHING = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
@@ -59,6 +60,12 @@ class Pager:
         before = self._told([(ref, self.desk.fired[ref])])
         after = self._told([(ref, one) for one in self._changed(candidate)])
         return int(before.noise.sum()), int(after.noise.sum())
+
+    def bursts(self, chosen: Mapping[RuleRef, Candidate], blocks: Mask, only: RuleRef | None = None) -> Bursts:
+        """The noise in ``blocks`` [blocks] before and after ``chosen``, in whole bursts; of one rule, or of all."""
+        before = {ref: (one,) for ref, one in self.desk.fired.items() if only in (None, ref)}
+        after = {ref: self._changed(one) for ref, one in chosen.items() if ref in before}
+        return noise_bursts(self.desk.judge, before, after, blocks)
 
     def settled(self, parts: Parts, selection: Selection) -> Selection:
         """``selection`` without what would tell of a target later than allowed: choices are made again without it.

@@ -2,8 +2,8 @@
 
 Pages that follow one another are no independent observations, and cutting time into blocks cuts them in two; so whole
 bursts are drawn (a cluster bootstrap). A burst is everything that pages for nothing about the same thing, before and
-after the changes, with no pause as long as the burst gap. The same thing is what has the same values of the labels that
-incidents carry (``service``), whichever rules fire; where there are none, one notification group of one rule.
+after the changes, with no pause as long as the burst gap. The same thing is what has the same values of the labels
+that incidents carry (``service``), whichever rules fire; where there are none, one notification group of one rule.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rulegen.core.labels import ALERT_NAME, Labels
-from rulegen.core.outcome import Firings
+from rulegen.core.outcome import Firings, Interval
 from rulegen.core.rule import RuleRef
 from rulegen.core.spans import Grid, Mask
 from rulegen.score.judge import Judge
@@ -23,7 +23,6 @@ from rulegen.score.judge import Judge
 RESAMPLES = 2000
 LEAST_BURSTS = 10  # fewer give no interval: 95% of what is drawn from them says little of what there is
 Fired = Mapping[RuleRef, Sequence[Firings]]
-Interval = tuple[float, float, float]  # estimate, low, high
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +121,9 @@ class _Reader:
         moved = group * (int(end.max() - start.min()) + 1)
         reached = np.maximum.accumulate(end + moved)
         fresh = np.ones(len(group), dtype=np.bool_)
-        fresh[1:] = (group[1:] != group[:-1]) | (start[1:] + moved[1:] - reached[:-1] >= self.judge.settings.burst_gap)
+        fresh[1:] = (group[1:] != group[:-1]) | (
+            start[1:] + moved[1:] - reached[:-1] >= self.judge.settings.burst_gap
+        )
         burst = np.cumsum(fresh) - 1
         found = np.zeros((2, int(burst[-1]) + 1, 2))
         for at in range(2):

@@ -294,3 +294,23 @@ def test_judged_time_without_length() -> None:
     outcome = judge.outcome(one_alert(1, 9), REF, 0)
     assert (int(outcome.fired.sum()), outcome.unjudged, int(outcome.pages.sum())) == (0, 1, 0)
     assert not inside(np.array([0], dtype=np.int64), judge.judged).any()
+
+
+def test_what_speaks_of_a_target_and_when_it_is_over() -> None:
+    """Two pages catch the incident, one is late for it, one is about something else, one comes at another time."""
+    target = Target("t", Span(100 * MINUTE, 120 * MINUTE), Labels({"service": "a"}))
+    judge = Judge([target], [SPAN], SPAN, pages, Settings(), all_pages_are_noise=False)
+    found = firings(
+        GRID,
+        [
+            (Labels({"severity": "page", "service": "a"}), 103 * MINUTE, 110 * MINUTE),
+            (Labels({"severity": "page", "service": "a"}), 115 * MINUTE, 127 * MINUTE),
+            (Labels({"severity": "page", "service": "a"}), 130 * MINUTE, 131 * MINUTE),
+            (Labels({"severity": "page", "service": "b"}), 104 * MINUTE, 105 * MINUTE),
+            (Labels({"severity": "page", "service": "a"}), 10 * MINUTE, 11 * MINUTE),
+        ],
+    )
+    outcome = judge.outcome([found], REF, 0)
+    assert outcome.spoke is not None and outcome.reset is not None
+    assert int(outcome.spoke.sum()) == 2 and int(outcome.fired.sum()) == 5
+    assert outcome.delay.tolist() == [3 * MINUTE] and outcome.reset.tolist() == [7 * MINUTE]
