@@ -67,8 +67,9 @@ class Outcome:
     """Firings measured against what they should and should not page for.
 
     The judged time is cut into blocks; any part of it (fit, gate, audit, a fold) is a choice of blocks.
-    ``fired`` [blocks] counts paging firings, noise or not, ``longest`` [blocks] is the longest that starts there, ms;
-    both in judged time and once the rule had seen a full window. ``pages`` and ``minutes`` [blocks] are noise.
+    ``fired`` [blocks] counts paging firings, noise or not, ``longest`` [blocks] is the longest that starts there, ms,
+    as far as it lies in the same stretch of judged time; both in judged time, once the rule had seen a full window.
+    ``pages`` and ``minutes`` [blocks] are noise.
     ``caught`` [k] are the indices of the targets that a firing catches, rising, and ``delay`` [k] the ms from each
     one's start to the first such firing. ``notifications`` stays None until routing is simulated.
     """
