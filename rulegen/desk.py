@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
+
+from rulegen.cluster.companions import Fired, companions
+from rulegen.cluster.conditions import Seen, Signal, conditions, signals
 from rulegen.cluster.describe import describe
+from rulegen.cluster.indicator import indicator
 from rulegen.core.candidate import Candidate, Proposal
-from rulegen.core.cluster import Cluster
+from rulegen.core.cluster import Cluster, Companion, Condition, Grade
 from rulegen.core.history import History
+from rulegen.core.labels import ALERT_NAME
 from rulegen.core.outcome import NEVER, Firings, Outcome, Verdict
 from rulegen.core.rule import Rule, RuleRef
 from rulegen.core.settings import Settings
-from rulegen.core.spans import Mask
+from rulegen.core.spans import Mask, Span, inside
 from rulegen.errors import UnsupportedError
-from rulegen.promql import ExpressionError
+from rulegen.promql import ExpressionError, Matrix
 from rulegen.propose.refused import Refused
 from rulegen.propose.render import distinct, render
 from rulegen.replay.replay import Replayer
+from rulegen.score.catches import catches
 from rulegen.score.choose import choose
+from rulegen.score.deputy import uncovered
 from rulegen.score.gate import Standing, reasons
 from rulegen.score.judge import Judge
 from rulegen.score.luck import Null, credible, null_model
@@ -32,6 +40,7 @@ Propose = Callable[[Cluster], Iterable[Proposal]]
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, of how much
 
 LEAST_PAGES = 2  # one page is no pattern
+LEAST_MINUTES = 60.0  # unless it hardly ends: one endless firing is not quiet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +50,7 @@ class Selection:
     clusters: tuple[Cluster, ...]
     verdicts: Mapping[RuleRef, tuple[Verdict, ...]]
     chosen: Mapping[RuleRef, Candidate]
+    routing: Mapping[RuleRef, tuple[Candidate, ...]]  # changes of the routing alone, not judged yet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,11 +130,15 @@ class Desk:
         standing = self.standing(parts)
         clusters = tuple(self._clusters(parts))
         verdicts: dict[RuleRef, tuple[Verdict, ...]] = {}
+        routing: dict[RuleRef, tuple[Candidate, ...]] = {}
         for done, cluster in enumerate(clusters):
             self.progress("trying changes", done, len(clusters))
-            verdicts[cluster.ref] = tuple(self._verdicts(standing, cluster))
+            candidates = self._candidates(cluster)
+            routing[cluster.ref] = tuple(one for one in candidates if one.routing)
+            others = [one for one in candidates if not one.routing]
+            verdicts[cluster.ref] = tuple(self._verdicts(standing, cluster, others))
         passed = {ref: [one for one in some if one.passed] for ref, some in verdicts.items()}
-        return Selection(clusters, verdicts, choose(standing, passed))
+        return Selection(clusters, verdicts, choose(standing, passed), routing)
 
     def outcomes_of(self, chosen: Mapping[RuleRef, Candidate]) -> dict[RuleRef, Outcome]:
         found = {ref: self._outcomes[candidate.id] for ref, candidate in chosen.items()}
@@ -134,12 +148,16 @@ class Desk:
         weeks = self.judge.weeks(parts.fit)
         protected = untouchable(self.settings.protect)
         watched = watched_alerts(rule for _, _, rule in self.history.rules)
+        every = [rule for _, _, rule in self.history.rules]
+        metrics = tuple(self.replayer.metrics)
+        beside = self._companions(parts)
+        company = signals((rule, self.fired[ref]) for ref, (rule, _) in self.rules.items())
         for ref, (rule, _) in self.rules.items():
-            if protected(rule) or watched(rule) or self.before[ref].pages[parts.fit].sum() < LEAST_PAGES:
+            if protected(rule) or watched(rule) or not self._noisy(ref, parts):
                 continue
             firings = self.fired[ref]
             noisy = self.judge.noise(firings) & parts.fit[self.judge.blocks_at(firings.start)]
-            yield describe(
+            cluster = describe(
                 ref,
                 rule,
                 firings,
@@ -148,18 +166,83 @@ class Desk:
                 grade=self.replayer.grade(ref),
                 weeks=weeks,
                 incidents_touched=int(parts.fit[self.judge.block_of[self.before[ref].caught]].sum()),
+                companions=beside[ref],
+                vanished=self.replayer.vanished(ref, firings),
+                learned=self._learned(parts),
+                indicator=indicator(rule, every, metrics),
             )
+            found = self._conditions(ref, parts, noisy, company) if cluster.grade is Grade.METRICS else ()
+            yield replace(cluster, inventory=replace(cluster.inventory, conditions=found))
 
-    def _verdicts(self, standing: Standing, cluster: Cluster) -> Iterable[Verdict]:
+    def _companions(self, parts: Parts) -> Mapping[RuleRef, tuple[Companion, ...]]:
+        """What else fires with each rule's noise, in the fit part alone."""
+        noise, every = [], []
+        for ref, (rule, _) in self.rules.items():
+            firings = self.fired[ref]
+            fit = parts.fit[self.judge.blocks_at(firings.start)] & inside(firings.start, self.judge.judged)
+            every.append(Fired.of(ref, rule, firings, fit & (firings.start >= firings.warm)))
+            noise.append(Fired.of(ref, rule, firings, fit & self.judge.noise(firings)))
+        return companions(noise, every)
+
+    def _learned(self, parts: Parts) -> Span:
+        edges = self.judge.edges
+        blocks = np.flatnonzero(parts.fit)
+        return Span(int(edges[blocks[0]]), int(edges[blocks[-1] + 1]))
+
+    def _noisy(self, ref: RuleRef, parts: Parts) -> bool:
+        """Whether there is a pattern to learn from in the fit part: several pages, or one that did not end."""
+        before = self.before[ref]
+        return bool(before.pages[parts.fit].sum() >= LEAST_PAGES or before.minutes[parts.fit].sum() >= LEAST_MINUTES)
+
+    def _conditions(
+        self, ref: RuleRef, parts: Parts, noisy: Mask, company: Sequence[Signal]
+    ) -> tuple[Condition, ...]:
+        """What could gate the rule at ``ref``, told from the fit part alone."""
+        firings = self.fired[ref]
+        vital = np.array([not one.negligible for one in self.judge.targets], dtype=np.bool_)
+        pairs = catches(self.judge, firings, ref)
+        catching = np.zeros(len(firings), dtype=np.bool_)
+        catching[pairs[vital[pairs[:, 1]], 0]] = True
+        catching &= parts.fit[self.judge.blocks_at(firings.start)]
+
+        def level(expr: str) -> Matrix | None:
+            return self.replayer.level(ref, expr, firings.grid)
+
+        seen = Seen(self.rules[ref][0], firings, noisy, catching)
+        return conditions(seen, company, self.replayer.metrics, level)
+
+    def _candidates(self, cluster: Cluster) -> tuple[Candidate, ...]:
         rendered = (render(cluster, proposal, TEMPLATES) for proposal in self.propose(cluster))
-        candidates = tuple(distinct(one for one in rendered if not isinstance(one, Refused)))
+        return distinct(one for one in rendered if not isinstance(one, Refused))
+
+    def _verdicts(self, standing: Standing, cluster: Cluster, candidates: Sequence[Candidate]) -> Iterable[Verdict]:
         self._sweep(cluster, [one for one in candidates if one.id not in self._outcomes])
         for candidate in candidates:
             outcome = self._outcome(candidate, cluster.interval)
             if isinstance(outcome, str):
                 yield Verdict(candidate, None, (outcome,))
             else:
-                yield Verdict(candidate, outcome, reasons(standing, candidate, outcome))
+                against = (*reasons(standing, candidate, outcome), *self._not_covered(cluster, candidate))
+                yield Verdict(candidate, outcome, against)
+
+    def _not_covered(self, cluster: Cluster, candidate: Candidate) -> Iterable[str]:
+        """Why a rule may not be switched off in favour of its companion. Sees the audit part, to refuse only."""
+        if candidate.change != "retirement":
+            return
+        companion = next(
+            one
+            for number, one in enumerate(cluster.companions)
+            if f"c{number}" == candidate.proposal.slots.get("cover")
+        )
+        name = companion.labels.get(ALERT_NAME, str(companion.ref))
+        if companion.ref not in self.fired:
+            yield f"{name} could not be replayed"
+        elif missing := uncovered(self.judge, self.fired[cluster.ref], self.fired[companion.ref]):
+            yield f"{name} does not page for {missing} of its {len(self.fired[cluster.ref])} firings"
+        elif companion.ref > cluster.ref and not uncovered(
+            self.judge, self.fired[companion.ref], self.fired[cluster.ref]
+        ):
+            yield f"{name} says the same, and of two such rules the first stays"
 
     def _sweep(self, cluster: Cluster, candidates: Sequence[Candidate]) -> None:
         """Judges together those that differ in threshold or waits only."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from rulegen.core.outcome import NEVER, Firings, Notices, Verdict
 from rulegen.core.rerouted import rerouted, takers
 from rulegen.core.routing import Receiver, Route, Routing
 from rulegen.core.rule import RuleRef
-from rulegen.core.spans import Mask
+from rulegen.core.spans import Mask, Times
 from rulegen.desk import Desk, Selection
 from rulegen.replay.notify import first_told, notify
 from rulegen.score.choose import choose
@@ -46,19 +46,24 @@ class Pager:
     def of(cls, desk: Desk, routing: Routing | None) -> Pager:
         return cls(desk, routing or plain_routing(desk.settings.group_by), routing is None)
 
-    def told(self, chosen: Mapping[RuleRef, Candidate], changes: Sequence[RoutingChange] = ()) -> Told:
-        """All rules, those in ``chosen`` changed, through the routing with ``changes`` added."""
+    def told(
+        self,
+        chosen: Mapping[RuleRef, Candidate],
+        changes: Sequence[RoutingChange] = (),
+        only: Collection[RuleRef] | None = None,
+    ) -> Told:
+        """All rules (or ``only`` some), those in ``chosen`` changed, through the routing with ``changes`` added."""
         fired = [
             (ref, one)
             for ref, as_is in self.desk.fired.items()
+            if only is None or ref in only
             for one in (self._changed(chosen[ref]) if ref in chosen else (as_is,))
         ]
         return self._told(fired, changes)
 
     def alone(self, ref: RuleRef, candidate: Candidate) -> tuple[int, int]:
         """Noise notifications of the rule at ``ref`` before and after, as if it were the only one."""
-        before = self._told([(ref, self.desk.fired[ref])])
-        after = self._told([(ref, one) for one in self._changed(candidate)])
+        before, after = self.told({}, only=[ref]), self.told({ref: candidate}, only=[ref])
         return int(before.noise.sum()), int(after.noise.sum())
 
     def bursts(self, chosen: Mapping[RuleRef, Candidate], blocks: Mask, only: RuleRef | None = None) -> Bursts:
@@ -66,6 +71,11 @@ class Pager:
         before = {ref: (one,) for ref, one in self.desk.fired.items() if only in (None, ref)}
         after = {ref: self._changed(one) for ref, one in chosen.items() if ref in before}
         return noise_bursts(self.desk.judge, before, after, blocks)
+
+    def limit(self, standing: Standing) -> Times:
+        """[targets] the ms from each target's start within which somebody has to be notified of it; ``NEVER``: it is
+        not today."""
+        return self._limit(standing, self.told({}))
 
     def settled(self, parts: Parts, selection: Selection) -> Selection:
         """``selection`` without what would tell of a target later than allowed: choices are made again without it.
@@ -137,12 +147,15 @@ class Pager:
         labels = (one for firings in self.desk.fired.values() for one in firings.labels if self.desk.judge.pages(one))
         return max((route.group_wait for route in takers(self.routing, (), labels)), default=0)
 
+    def _limit(self, standing: Standing, today: Told) -> Times:
+        # A page that was told of at once only because noise had opened its group may wait as a group of its own does.
+        usual = np.maximum(today.delay, standing.best + self._wait())
+        return np.where(today.delay < NEVER, usual + self.desk.settings.allowed_delay, NEVER)
+
     def _late(self, standing: Standing, today: Told, chosen: Mapping[RuleRef, Candidate]) -> dict[RuleRef, str]:
         """The changes through which a protected target is told of too late, each with the reason."""
         changed = self.told(chosen)
-        # A page that was told of at once only because noise had opened its group may wait as a group of its own does.
-        usual = np.maximum(today.delay, standing.best + self._wait())
-        limit = np.where(today.delay < NEVER, usual + self.desk.settings.allowed_delay, NEVER)
+        limit = self._limit(standing, today)
         found: dict[RuleRef, str] = {}
         for index in np.flatnonzero(standing.protected & (changed.delay > limit)).tolist():
             for ref in chosen:

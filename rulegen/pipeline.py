@@ -18,6 +18,7 @@ from rulegen.core.spans import Mask
 from rulegen.desk import Desk, Progress, Propose, Selection
 from rulegen.pager import Pager
 from rulegen.report import report
+from rulegen.reroute import reroute
 from rulegen.score.forecast import Unseen, forecast
 from rulegen.score.parts import Parts, folds, forward, known_only, split
 
@@ -44,7 +45,7 @@ def suggest(
     method, unseen = _unseen(desk, parts, selection, pager)
     ahead = forecast(desk.standing(parts), method, unseen, settings.seed)
     walked = _walked(desk, pager)
-    found = report(desk, parts, selection, ahead, pager)
+    found = report(desk, parts, selection, ahead, pager, reroute(pager, parts, selection))
     return replace(found, walked=walked)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 
 import numpy as np
@@ -28,6 +28,7 @@ from rulegen.core.settings import Settings
 from rulegen.core.spans import Mask
 from rulegen.desk import Desk, Selection
 from rulegen.pager import Pager
+from rulegen.reroute import Tried
 from rulegen.score.choose import choice
 from rulegen.score.front import joint, single
 from rulegen.score.gate import Standing
@@ -40,7 +41,9 @@ from rulegen.score.support import cut
 FEW_TARGETS = 10
 
 
-def report(desk: Desk, parts: Parts, selection: Selection, ahead: Forecast, pager: Pager) -> Report:
+def report(
+    desk: Desk, parts: Parts, selection: Selection, ahead: Forecast, pager: Pager, rerouted: Sequence[Tried]
+) -> Report:
     """Everything a run has to say."""
     standing = desk.standing(parts)
     changes = desk.outcomes_of(selection.chosen)
@@ -59,6 +62,10 @@ def report(desk: Desk, parts: Parts, selection: Selection, ahead: Forecast, page
             none = np.zeros(len(desk.judge.targets), dtype=np.bool_)
             tried = None if best.outcome is None else _evidence(desk, standing, cluster, best.outcome, none)
             refused.append(Suggestion(_id(cluster), cluster, best.candidate, tried, why))
+    routed = [_routed(desk, standing, one) for one in rerouted]
+    refused += [one for one in routed if not one.accepted]
+    accepted_routing = tuple(one for one in routed if one.accepted)
+    added = [change for one in accepted_routing for change in one.candidate.routing]
     everything = np.ones(desk.judge.blocks, dtype=np.bool_)
     tunings = {ref: outcome for ref, outcome in changes.items() if selection.chosen[ref].change == "tuning"}
     passed = {ref: [one for one in some if one.passed] for ref, some in selection.verdicts.items()}
@@ -81,7 +88,9 @@ def report(desk: Desk, parts: Parts, selection: Selection, ahead: Forecast, page
         unscored=desk.unscored,
         forecast=ahead,
         doubts=tuple(_doubts(desk, parts)),
-        notices=pager.notices(selection.chosen, ()),
+        notices=pager.notices(selection.chosen, added),
+        rerouted=accepted_routing,
+        alerts=tuple(dict.fromkeys(labels for firings in desk.fired.values() for labels in firings.labels)),
         gap=choice(standing, passed).gap,
         front=Front(
             tuple(
@@ -94,6 +103,14 @@ def report(desk: Desk, parts: Parts, selection: Selection, ahead: Forecast, page
         unmatched=desk.unmatched,
         credible=_beyond_luck(desk),
     )
+
+
+def _routed(desk: Desk, standing: Standing, one: Tried) -> Suggestion:
+    """A change of the routing: the rule itself does what it did."""
+    none = np.zeros(len(desk.judge.targets), dtype=np.bool_)
+    evidence = _evidence(desk, standing, one.cluster, desk.before[one.cluster.ref], none)
+    evidence = replace(evidence, notices=one.noise)
+    return Suggestion(f"{_id(one.cluster)}-routing", one.cluster, one.candidate, evidence, one.reasons)
 
 
 def _beyond_luck(desk: Desk) -> int | None:
@@ -114,11 +131,15 @@ def _credible_after(
         return {ref: outcome.delays(len(desk.judge.targets)) < NEVER for ref, outcome in changes.items()}
     fired: dict[RuleRef, Firings] = dict(desk.fired)
     for ref, candidate in chosen.items():
-        fired[ref] = joined(desk.replayer.replay(ref, candidate.rules, desk.rules[ref][1]))
+        if candidate.rules:
+            fired[ref] = joined(desk.replayer.replay(ref, candidate.rules, desk.rules[ref][1]))
+        else:  # switched off
+            del fired[ref]
     outcomes = {**desk.before, **changes}
     caught = {ref: outcomes[ref].delays(len(desk.judge.targets)) < NEVER for ref in fired}
     beyond = credible(desk.judge, fired, caught, desk.null)
-    return {ref: beyond[ref] for ref in chosen}
+    none = np.zeros(len(desk.judge.targets), dtype=np.bool_)
+    return {ref: beyond.get(ref, none) for ref in chosen}
 
 
 def _evidence(desk: Desk, standing: Standing, cluster: Cluster, outcome: Outcome, beyond: Mask) -> Evidence:

@@ -20,6 +20,12 @@ def _own_environment() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test starts with nothing fetched: servers of other tests may have had the same port."""
+    monkeypatch.setenv("XDG_CACHE_HOME", f"{tmp_path}-cache")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The data beside the repository; a test that needs it is skipped where it is missing."""

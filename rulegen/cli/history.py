@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache as once
 from pathlib import Path
 
 from rulegen.cli.sources import Sources
@@ -25,6 +29,7 @@ from rulegen.ingest.impact import held
 from rulegen.ingest.incidents import read_incidents, record
 from rulegen.ingest.openmetrics import read_metrics
 from rulegen.ingest.prometheus import (
+    Cache,
     Connection,
     connect,
     fetch_alerts,
@@ -285,14 +290,39 @@ def _narrowed(wanted: Span, samples: Samples, episodes: tuple[Episode, ...]) -> 
     return Span(inner[0].start, inner[-1].end)
 
 
-def connection(sources: Sources) -> Connection:
-    return connect(
-        sources.prometheus,
-        token=_token(sources.token_file) if sources.token_file else None,
-        user=sources.user or None,
-        ca=sources.ca or None,
-        timeout_s=sources.timeout / SECOND,
-    )
+@contextmanager
+def connection(sources: Sources) -> Iterator[Connection]:
+    """A connection to the server, with the cache; says on standard error why nothing could be kept."""
+    directory = None if sources.no_cache else sources.cache or cache_directory()
+    cache = Cache(directory) if directory else None
+    try:
+        with connect(
+            sources.prometheus,
+            token=_token(sources.token_file) if sources.token_file else None,
+            user=sources.user or None,
+            ca=sources.ca or None,
+            timeout_s=sources.timeout / SECOND,
+            cache=cache,
+        ) as conn:
+            yield conn
+    finally:
+        if cache is not None and cache.trouble:
+            _say(cache.trouble)
+
+
+@once
+def _say(trouble: Problem) -> None:
+    """On standard error, once a process: a command may connect more than once."""
+    print(f"rulegen: {trouble}", file=sys.stderr)
+
+
+def cache_directory() -> Path | None:
+    """XDG Base Directory Specification: a relative $XDG_CACHE_HOME counts as none. None for a user without a home."""
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        return (Path(named) if named.startswith("/") else Path.home() / ".cache") / "rulegen"
+    except RuntimeError:
+        return None
 
 
 def _token(path: Path) -> str:

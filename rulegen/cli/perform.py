@@ -15,13 +15,18 @@ from rulegen.cli.proposer import Asked, proposer
 from rulegen.cli.proposer import check as check_proposer
 from rulegen.cli.sources import Sources, apart, files
 from rulegen.cli.sources import check as check_sources
+from rulegen.core.outcome import Report
+from rulegen.core.routing import Routing
 from rulegen.core.settings import Settings
+from rulegen.core.source import RoutingSource
+from rulegen.emit.alertmanager import FRAGMENT, added, fragment, spliced
 from rulegen.emit.output import output
 from rulegen.emit.terminal import show
 from rulegen.emit.writer import check as check_out
 from rulegen.emit.writer import write
 from rulegen.errors import InputError
-from rulegen.ingest.alertmanager import read_alertmanager
+from rulegen.ingest.alertmanager import parse_alertmanager, read_alertmanager_source
+from rulegen.pager import plain_routing
 from rulegen.pipeline import suggest
 
 SHOWN_PROBLEMS = 40  # a file of metrics names its first 20 bad lines and counts the others itself
@@ -42,7 +47,8 @@ def perform(sources: Sources, settings: Settings, asked: Asked, out: Path, *, st
     apart(files(sources), out)
     check_proposer(asked)
     check_out(out)
-    routing = read_alertmanager(sources.alertmanager) if sources.alertmanager else None
+    given = read_alertmanager_source(sources.alertmanager) if sources.alertmanager else None
+    routing = given[0] if given else None
     with watching(quiet) as progress:
         found = read(sources, progress)
         apart((Path(source.path) for source in found.sources), out)
@@ -51,10 +57,36 @@ def perform(sources: Sources, settings: Settings, asked: Asked, out: Path, *, st
         report = suggest(found.history, settings, who.propose, progress, interval=sources.interval, routing=routing)
     told = (FROM_SERVER,) if report.suggestions and not sources.rules and len(found.history.rules) else ()
     report = replace(report, doubts=(*report.doubts, *found.doubts, *told, *who.doubts()))
-    written = output(report, found.sources, [str(path) for path in sources.rules])
+    fragments, unsplit = _fragments(report, given, settings)
+    report = replace(report, doubts=(*report.doubts, *unsplit))
+    written = output(report, found.sources, [str(path) for path in sources.rules], fragments)
     write(out, written.files)
     show(report, written, Console(highlight=False), limit=SHOWN_SUGGESTIONS)
     print(f"\n{who.title}\nWritten to {out}: rules/, suggestions.json, candidates.jsonl.gz")
+
+
+def _fragments(
+    report: Report, given: tuple[Routing, RoutingSource] | None, settings: Settings
+) -> tuple[list[tuple[str, bytes]], tuple[str, ...]]:
+    """What is to be added to Alertmanager's configuration, and the whole file with it where one was given; that is
+    read again, and left out when it would not route as it was judged."""
+    if not report.rerouted:
+        return [], ()
+    routing = given[0] if given else plain_routing(settings.group_by)
+    files = [(FRAGMENT, fragment(report.rerouted, routing, report.alerts).encode())]
+    if given is None:
+        return files, ()
+    source = given[1]
+    name = Path(source.path).name
+    text = spliced(report.rerouted, routing, source, report.alerts)
+    if text is not None:
+        try:
+            if parse_alertmanager(text, name)[0] == added(report.rerouted, routing, report.alerts):
+                return [*files, (name if name != FRAGMENT else f"whole-{name}", text.encode())], ()
+        except InputError:
+            pass  # said below
+    where = f"{source.path}: written so that nothing can be added to it safely (braces, anchors)"
+    return files, (f"{where}: alertmanager/{FRAGMENT} says what to add",)
 
 
 def tell(found: Read, strict: bool) -> None:

@@ -51,7 +51,7 @@ def proposer(asked: Asked, *, demote: bool, seed: int, strict: bool) -> Proposer
 
     Raises ModelError for it with ``strict``.
     """
-    templates = [one for one in TEMPLATES if demote or one.change != "demotion"]
+    templates = [one for one in TEMPLATES if demote or one.change in ("tuning", "routing")]
     if asked.model is None:
         title = "Proposed by search over the templates: no default model ships yet (--proposer model)."
         return Proposer(_search(templates), title, tuple)

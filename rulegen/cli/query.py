@@ -21,6 +21,8 @@ def query(
     user: options.User = "",
     ca: options.Ca = "",
     timeout: options.Timeout = "30s",
+    cache: options.CacheDir = None,
+    no_cache: options.NoCache = False,
 ) -> None:
     """Evaluate an expression over a range of time; print JSON as /api/v1/query_range has it."""
     from rulegen.cli.querying import perform
@@ -37,5 +39,7 @@ def query(
         user=user,
         ca=ca,
         timeout=milliseconds("--timeout", timeout, least=1),
+        cache=cache,
+        no_cache=no_cache,
     )
     perform(expr, sources, milliseconds("--step", step, least=1))

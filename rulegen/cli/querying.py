@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from rulegen.cli.history import connection, semantics_of
-from rulegen.cli.sources import Sources
+from rulegen.cli.sources import Sources, about_server
 from rulegen.core.durations import HOUR, SECOND
 from rulegen.core.semantics import Semantics
 from rulegen.core.series import Samples
@@ -79,9 +79,6 @@ def _check(sources: Sources) -> None:
         wrong.append("give either --prometheus URL or --metrics FILE")
     if sources.semantics not in ("", "open", "closed"):
         wrong.append(f"--range-semantics: {sources.semantics!r} is neither open nor closed")
-    if not sources.prometheus and (sources.token_file or sources.user or sources.ca):
-        wrong.append("--token-file, --user and --ca are for a server: give --prometheus URL")
-    if sources.token_file and sources.user:
-        wrong.append("--token-file and --user are two ways to log in: give one")
+    wrong += about_server(sources)
     if wrong:
         raise InputError(*wrong)

@@ -32,6 +32,8 @@ def replay(
     user: options.User = "",
     ca: options.Ca = "",
     timeout: options.Timeout = "30s",
+    cache: options.CacheDir = None,
+    no_cache: options.NoCache = False,
     compare: Annotated[Files | None, opt("--compare", "Other rules; may be repeated.", COMPARE, "PATH")] = None,
     alertmanager: options.Alertmanager = None,
     check_against: Annotated[
@@ -76,6 +78,8 @@ def replay(
         user=user,
         ca=ca,
         timeout=milliseconds("--timeout", timeout, least=1),
+        cache=cache,
+        no_cache=no_cache,
     )
     settings = Settings(
         lead=milliseconds("--lead", lead),

@@ -39,6 +39,18 @@ class Sources:
     user: str = ""
     ca: str = ""
     timeout: int = 30 * SECOND
+    cache: Path | None = None  # None: the user's own, see history.cache_directory
+    no_cache: bool = False
+
+
+def about_server(sources: Sources) -> Iterator[str]:
+    """What contradicts itself among the options about a server."""
+    if not sources.prometheus and (sources.token_file or sources.user or sources.ca or sources.cache):
+        yield "--token-file, --user, --ca and --cache are for a server: give --prometheus URL"
+    if sources.token_file and sources.user:
+        yield "--token-file and --user are two ways to log in: give one"
+    if sources.cache and sources.no_cache:
+        yield "--cache and --no-cache contradict each other: give one"
 
 
 def check(sources: Sources, settings: Settings) -> None:
@@ -91,10 +103,7 @@ def _contradictions(sources: Sources) -> Iterator[str]:
         yield f"--engine: {sources.engine!r} is neither local nor prometheus"
     if sources.engine == "prometheus" and not server:
         yield "--engine prometheus needs --prometheus URL"
-    if not server and (sources.token_file or sources.user or sources.ca):
-        yield "--token-file, --user and --ca are for a server: give --prometheus URL"
-    if sources.token_file and sources.user:
-        yield "--token-file and --user are two ways to log in: give one"
+    yield from about_server(sources)
     if sources.semantics not in ("", "open", "closed"):
         yield f"--range-semantics: {sources.semantics!r} is neither open nor closed"
 

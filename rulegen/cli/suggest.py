@@ -32,6 +32,8 @@ def suggest(
     user: options.User = "",
     ca: options.Ca = "",
     timeout: options.Timeout = "30s",
+    cache: options.CacheDir = None,
+    no_cache: options.NoCache = False,
     lead: options.Lead = "15m",
     carry: options.Carry = "1h",
     grace: options.Grace = "1m",
@@ -48,7 +50,7 @@ def suggest(
         options.Texts | None, options.opt("--protect", "Rules never to touch; repeatable.", options.JUDGE, "MATCHERS")
     ] = None,
     demote: Annotated[
-        bool, typer.Option("--demote/--no-demote", help="May a page become a ticket?", rich_help_panel=options.JUDGE)
+        bool, options.opt("--demote/--no-demote", "May pages become tickets, be muted, or go?", options.JUDGE)
     ] = True,
     allow_losing_lucky: Annotated[
         bool, options.opt("--allow-losing-lucky", "Catches no better than chance may be lost.", options.JUDGE)
@@ -90,6 +92,8 @@ def suggest(
         user=user,
         ca=ca,
         timeout=milliseconds("--timeout", timeout, least=1),
+        cache=cache,
+        no_cache=no_cache,
     )
     settings = Settings(
         lead=milliseconds("--lead", lead),

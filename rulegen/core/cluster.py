@@ -37,6 +37,20 @@ class Grade(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Season:
+    """The hours in which noise comes: from ``begin`` for ``hours``, counted from midnight UTC, or from Monday's where
+    ``period`` (ms) is a week. ``share`` of the episodes start in them, in ``recurring`` of all days (or weeks) there
+    is one, and ``p`` is the chance that some hours hold as much of as many episodes that start at any hour."""
+
+    period: int
+    begin: int
+    hours: int
+    share: float
+    recurring: float
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """The figures of one cluster, measured on the part of the history that proposals may learn from.
 
@@ -57,6 +71,10 @@ class Facts:
     firing_share: float  # of the history's evaluations, those at which the rule fires
     margin: float  # median over episodes of (peak − threshold) / |threshold|; NaN when there is no threshold
     incidents_touched: int  # incidents that this rule catches
+    vanished_share: float = 0.0  # episodes that end as their series vanishes, and start again within an hour
+    season: Season | None = None  # None: no hours stand out
+    volatile: tuple[str, ...] = ()  # labels whose values are replaced: a restarted pod is a new alert
+    indicator: str = ""  # the metric that a service level could be measured by, where no burn rate reads it yet
 
 
 class Relation(StrEnum):

@@ -153,7 +153,8 @@ class Evidence:
     lucky: tuple[str, ...]  # caught, and protected, but no better than chance
     null: str  # which null model luck was measured with; "" where luck was not measured
     longest: tuple[int, int] = (0, 0)  # ms
-    notices: tuple[int, int] | None = None  # noise notifications of this rule alone, before → after
+    # Noise notifications before → after: of this rule alone, or for a change of the routing those of all rules.
+    notices: tuple[int, int] | None = None
     cut_pages: Interval | None = None  # over the whole judged history, from resampling whole bursts of noise
     cut_minutes: Interval | None = None
     support: tuple[int, int] = (0, 0)  # bursts of noise, and caught targets of the rule, that all this rests on
@@ -262,6 +263,7 @@ class Report:
     unmatched: tuple[tuple[str, str], ...] = ()  # rule and the selector in it that matched nothing
     notices: Notices | None = None
     rerouted: tuple[Suggestion, ...] = ()  # accepted changes of the routing
+    alerts: tuple[Labels, ...] = field(default=(), repr=False)  # every label set that fired, as rules are
     credible: int | None = None  # of the targets caught before, those caught beyond luck; None: not measured
     walked: Forecast | None = None  # chosen on the past and scored on what came next, several times; long histories
     gap: float = 0.0  # how much less noise (and effort), as a share, the best joint choice could at most leave

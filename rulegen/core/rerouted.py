@@ -25,8 +25,8 @@ def rerouted(routing: Routing, changes: Sequence[RoutingChange], alerts: Iterabl
         if isinstance(change, Mute):
             name = free_name(routing)
             routing = replace(routing, intervals={**routing.intervals, name: change.times})
-        for parent in takers(routing, change.matchers, known):
-            routing = replace(routing, root=_grown(routing.root, parent, _child(parent, change, name)))
+        parents = {id(route) for route in takers(routing, change.matchers, known)}
+        routing = replace(routing, root=_grown(routing.root, parents, change, name))
     return routing
 
 
@@ -62,7 +62,6 @@ def _child(parent: Route, change: Grouping | Mute, interval: str) -> Route:
     )
 
 
-def _grown(route: Route, parent: Route, child: Route) -> Route:
-    if route is parent:
-        return replace(route, routes=(child, *route.routes))
-    return replace(route, routes=tuple(_grown(one, parent, child) for one in route.routes))
+def _grown(route: Route, parents: set[int], change: Grouping | Mute, interval: str) -> Route:
+    below = tuple(_grown(one, parents, change, interval) for one in route.routes)
+    return replace(route, routes=(_child(route, change, interval), *below) if id(route) in parents else below)

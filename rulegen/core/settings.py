@@ -22,6 +22,6 @@ class Settings:
     group_by: tuple[str, ...] = ("alertname",)  # what makes firings one notification group
     page: str = PAGES  # which alerts page
     protect: tuple[str, ...] = ()  # rules with such labels are never touched
-    demote: bool = True  # may a page become a ticket?
+    demote: bool = True  # may a page become a ticket, be muted for hours, or be retired?
     lose_lucky: bool = False  # may a catch that is no better than chance be lost?
     seed: int = 0

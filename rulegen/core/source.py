@@ -74,3 +74,26 @@ class RuleSource:
 
     def rule(self, ref: RuleRef) -> RuleText | None:
         return next((one for one in self.rules if one.ref == ref), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """Where new items of a list go: ``text[start:end]`` becomes ``head`` and the items' lines. ``dash`` is the column
+    of the items' ``-``. Of several at one place those further right come first."""
+
+    start: int
+    end: int
+    dash: int
+    head: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingSource:
+    """An Alertmanager configuration as text, and where new parts go: after the last inhibition and time interval, and
+    for each route, in the order of its tree, before the first child. None: written so that nothing can be added."""
+
+    path: str
+    text: str
+    inhibitions: Insertion | None
+    intervals: Insertion | None
+    routes: tuple[Insertion | None, ...]

@@ -13,14 +13,16 @@ that does not exist is null, and pairs are ``[before, after]``::
     front                      {joint [points], single {suggestion: [points]}}
     unjudged, unscored [{rule, reason}], unmatched [{rule, selector}], credible, doubts []
     accepted, refused          lists of suggestions
+    routing                    those accepted that change Alertmanager's configuration
 
     measure     {weeks, pages, minutes, caught, lost [ids], later [ids], gained [ids], added_delay, quality}
     quality     {precision, recall, detection, reset}, or null where several rules were not measured together
     point       {name, pages, minutes, notices, recall, delay, chosen, refused, beaten}; name: a candidate's id, or
                 what was weighed how
-    suggestion  {id, accepted, written, problem, change, template, slots {}, replaces {path, group, index},
-                 provenance {proposer, model_sha256, prompt_sha256, seed}, grade, pattern,
-                 cluster {id, interval, line, facts {}}, rule, rules [], words, evidence, reasons [], doubts []}
+    suggestion  {id, accepted, written, problem, change, template, slots {}, routing [words],
+                 replaces {path, group, index}, provenance {proposer, model_sha256, prompt_sha256, seed},
+                 grade, pattern, cluster {id, interval, line, facts {}}, rule, rules [], words, evidence,
+                 reasons [], doubts []}
     evidence    {whole, parts {name: measure}, credible [ids], lucky [ids], null_model, notices, longest,
                  cut_pages, cut_minutes: [estimate, low, high], support {bursts, targets}, synthetic []}, or null
     rule        {kind, name, expr, for, keep_firing_for, labels {}, annotations {}}
@@ -41,7 +43,7 @@ from typing import Any
 
 from rulegen import __version__
 from rulegen.core.candidate import Candidate, SlotValue
-from rulegen.core.cluster import Cluster
+from rulegen.core.cluster import Cluster, Companion, Season
 from rulegen.core.durations import format_duration
 from rulegen.core.outcome import (
     Evidence,
@@ -59,6 +61,7 @@ from rulegen.core.outcome import (
 )
 from rulegen.core.rule import Rule, RuleRef
 from rulegen.core.spans import Span
+from rulegen.emit.alertmanager import words as routing_words
 from rulegen.emit.lostlabels import doubt
 from rulegen.emit.words import change
 
@@ -77,6 +80,7 @@ _FACT_NUMBERS = (
     "firing_share",
     "margin",
     "incidents_touched",
+    "vanished_share",
 )
 
 
@@ -104,6 +108,7 @@ def suggestions_json(report: Report, problems: Mapping[str, str]) -> bytes:
         "unmatched": [{"rule": rule, "selector": selector} for rule, selector in report.unmatched],
         "doubts": list(report.doubts),
         "accepted": [_suggestion(one, report, problems) for one in report.suggestions],
+        "routing": [_suggestion(one, report, problems) for one in report.rerouted],
         "refused": [_suggestion(one, report, problems) for one in report.refused],
     }
     # A lone surrogate cannot be written in UTF-8; JSON's own escape for it can.
@@ -141,6 +146,7 @@ def _suggestion(one: Suggestion, report: Report, problems: Mapping[str, str]) ->
         "cluster": _cluster(one.cluster),
         "rule": _rule(one.cluster.rule),
         "rules": [_rule(rule) for rule in candidate.rules],
+        "routing": [routing_words(one) for one in candidate.routing],
         "words": change(one.cluster.rule, candidate.rules, candidate.proposal),
         "evidence": _evidence(one.evidence),
         "reasons": list(one.reasons),
@@ -175,7 +181,37 @@ def _slot(value: SlotValue) -> Any:
 def _cluster(one: Cluster) -> dict[str, Any]:
     facts: dict[str, Any] = {name: _figure(getattr(one.facts, name)) for name in _FACT_NUMBERS}
     facts |= {name: format_duration(getattr(one.facts, name)) for name in _FACT_DURATIONS}
-    return {"id": one.id, "interval": format_duration(one.interval), "line": one.rule.line or None, "facts": facts}
+    facts |= {
+        "season": _season(one.facts.season),
+        "volatile": list(one.facts.volatile),
+        "indicator": one.facts.indicator or None,
+    }
+    return {
+        "id": one.id,
+        "interval": format_duration(one.interval),
+        "line": one.rule.line or None,
+        "facts": facts,
+        "companions": [_companion(companion) for companion in one.companions],
+    }
+
+
+def _season(one: Season | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    figures = {name: _figure(getattr(one, name)) for name in ("share", "recurring", "p")}
+    return {"period": format_duration(one.period), "begin": one.begin, "hours": one.hours, **figures}
+
+
+def _companion(one: Companion) -> dict[str, Any]:
+    return {
+        "rule": _ref(one.ref),
+        "labels": dict(one.labels),
+        "relation": str(one.relation),
+        "lag_seconds": _figure(one.lag / 1000),
+        "share": _figure(one.share),
+        "excess": _figure(one.excess),
+        "equal": list(one.equal),
+    }
 
 
 def _ref(ref: RuleRef) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from rulegen.errors import Problem
 SUGGESTIONS = "suggestions.json"
 CANDIDATES = "candidates.jsonl.gz"
 RULES = "rules"
+ALERTMANAGER = "alertmanager"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,14 @@ class Output:
     problems: tuple[tuple[str, Problem], ...]
 
 
-def output(report: Report, sources: Sequence[RuleSource], roots: Sequence[str]) -> Output:
+def output(
+    report: Report, sources: Sequence[RuleSource], roots: Sequence[str], routing: Sequence[tuple[str, bytes]] = ()
+) -> Output:
     """The rule files with the accepted suggestions in them, and the evidence.
 
     ``sources`` are the user's rule files and ``roots`` the files and directories as the user named them: they decide
-    where a file stands below ``rules/``. Suggestions for rules that no source holds come together in a new file.
+    where a file stands below ``rules/``. ``routing`` are files that go below ``alertmanager/``. Suggestions for rules
+    that no source holds come together in a new file.
     Raises InputError when two sources are one file, RulegenError when two suggestions want the same rule.
     """
     places = placed([source.path for source in sources], roots)
@@ -50,6 +54,7 @@ def output(report: Report, sources: Sequence[RuleSource], roots: Sequence[str]) 
         problems += ((mine[edit.ref].id, problem) for edit, problem in result.refused)
     if homeless:
         files.append((f"{RULES}/{free(places.values())}", new_rules(homeless, report.mode).encode()))
+    files += ((f"{ALERTMANAGER}/{name}", content) for name, content in routing)
     why = {id: str(problem) for id, problem in problems}
     files.append((CANDIDATES, candidates_gz(report)))
     files.append((SUGGESTIONS, suggestions_json(report, why)))

@@ -131,6 +131,10 @@ def _is_note(line: str) -> bool:
 
 def _replaced(source: RuleSource, place: RuleText, edit: Edit, comment: Splice) -> Splice:
     end = line_end(source.text, max(place.start, place.end - 1))
+    if not edit.rules:
+        old = source.text[line_start(source.text, place.start) : end]
+        off = "".join(f"{' ' * place.dash}# {line[place.dash :]}" for line in old.splitlines(keepends=True))
+        return Splice(comment.start, end, comment.new + off)
     notes = [edit.note, *[brief(edit.note)] * (len(edit.rules) - 1)]
     written = zip(edit.rules, notes, strict=True)
     new = "".join(item(rule, place.dash, place.indent, source.newline, text) for rule, text in written)

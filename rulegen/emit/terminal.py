@@ -13,6 +13,7 @@ from rich.text import Text
 from rulegen.core.durations import format_duration
 from rulegen.core.outcome import Measure, Report, Suggestion
 from rulegen.emit import figures
+from rulegen.emit.alertmanager import words as routing_words
 from rulegen.emit.evidence import time_text
 from rulegen.emit.lostlabels import doubt
 from rulegen.emit.output import CANDIDATES, SUGGESTIONS, Output
@@ -52,6 +53,7 @@ class _Page:
             self._more(len(self.report.suggestions))
         else:
             self._line("No suggestion passed the gate: every rule stays as it is.", "bold")
+        self._routing()
         self._refusals()
         self._rest()
 
@@ -146,6 +148,18 @@ class _Page:
             self._line(line)
         for line in _diff(one, self.changed.get(one.id)):
             self._line(line, _STYLES.get(line[:1], ""))
+
+    def _routing(self) -> None:
+        if not self.report.rerouted:
+            return
+        self.console.print()
+        self._line("In Alertmanager, for what the rules' changes leave (see alertmanager/):", "bold")
+        for one in self.report.rerouted[: self.limit]:
+            what = "; ".join(map(routing_words, one.candidate.routing))
+            old, new = one.evidence.notices if one.evidence and one.evidence.notices else (0, 0)
+            self._line(f"  {self._named(one)}: {what} ({one.candidate.proposal.template} {one.id})")
+            self._line(f"    {one.cluster.pattern}; noise notifications of all rules {old} → {new}")
+        self._more(len(self.report.rerouted))
 
     def _refusals(self) -> None:
         refused = self.report.refused

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from rulegen.emit.output import RULES, SUGGESTIONS
+from rulegen.emit.output import ALERTMANAGER, RULES, SUGGESTIONS
 from rulegen.errors import InputError, RulegenError
 
 _MARKS = (SUGGESTIONS, f".{SUGGESTIONS}.tmp")  # the second: a run that was killed while it wrote
@@ -51,19 +51,22 @@ def check(out: Path) -> None:
 def write(out: Path, files: Sequence[tuple[str, bytes]]) -> None:
     """Writes ``files`` [(relative path, content), as :class:`~rulegen.emit.output.Output` has them] below ``out``.
 
-    What an earlier run left there is replaced, its whole ``rules/`` included; until everything new is on the disk it
-    stays as it is. Raises InputError for a directory that is not rulegen's or not writable, RulegenError for a disk
-    that is full or fails; neither leaves a partial output behind.
+    What an earlier run left there is replaced, its whole ``rules/`` and ``alertmanager/`` included; until everything
+    new is on the disk it stays as it is. Raises InputError for a directory that is not rulegen's or not writable,
+    RulegenError for a disk that is full or fails; neither leaves a partial output behind.
     """
     check(out)
-    tops = sorted({path.split("/")[0] for path, _ in files} | {RULES})
+    tops = sorted({path.split("/")[0] for path, _ in files} | {RULES, ALERTMANAGER})
     made = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
         _prepare(out, files)
         (out / SUGGESTIONS).unlink(missing_ok=True)
         for top in sorted(tops, key=lambda top: top == SUGGESTIONS):
-            _swap(_aside(out, top), out / top)
+            if (new := _aside(out, top)).exists():
+                _swap(new, out / top)
+            else:  # of an earlier run, and nothing takes its place
+                shutil.rmtree(out / top, ignore_errors=True)
         _sync(out)
     except OSError as error:
         raise _told(out, error) from None

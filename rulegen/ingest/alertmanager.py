@@ -16,7 +16,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from rulegen.core.durations import parse_duration
 from rulegen.core.routing import Inhibition, Integration, Matcher, Receiver, Route, Routing
+from rulegen.core.source import RoutingSource
 from rulegen.errors import InputError
+from rulegen.ingest.insertions import insertions
 from rulegen.ingest.matchers import matcher, parse_matchers
 from rulegen.ingest.names import is_label_name
 from rulegen.ingest.problems import problem
@@ -54,9 +56,18 @@ def read_alertmanager(path: FilePath) -> Routing:
     """The routing of a configuration file. Raises InputError, with every error and its line, for one that
     Alertmanager would refuse for what it says of routing.
     """
-    name = os.fspath(path)
+    return read_alertmanager_source(path)[0]
+
+
+def read_alertmanager_source(path: FilePath) -> tuple[Routing, RoutingSource]:
+    """The routing, and the text with the places where something can be added. Raises InputError likewise."""
+    return parse_alertmanager(read_text(path), os.fspath(path))
+
+
+def parse_alertmanager(text: str, name: str) -> tuple[Routing, RoutingSource]:
+    """The same from ``text``, called ``name`` in errors."""
     try:
-        documents = parse_documents(read_text(path))
+        documents = parse_documents(text)
     except YamlError as error:
         raise InputError(str(problem(name, error.line, str(error)))) from None
     root = documents[0] if documents else None
@@ -72,7 +83,7 @@ def read_alertmanager(path: FilePath) -> Routing:
         wrong += [(_line(root, place), f"{_path(place)}: {text}") for place, text in _disagreements(config)]
     if wrong:
         raise InputError(*(str(problem(name, line, text)) for line, text in sorted(set(wrong))))
-    return _routing(config)
+    return _routing(config), insertions(name, text, root)
 
 
 class _Model(BaseModel):

@@ -21,6 +21,7 @@ LARGEST_FLOAT = float(np.finfo(np.float64).max)
 SMALL_DELTA = 1e-12  # Prometheus, promql/quantile.go: differences below are rounding, not observations
 
 QUANTILE, FRACTION = range(2)
+STRETCH = 128  # steps
 
 
 def histogram_quantile(share: Scalar, vector: Matrix, semantics: Semantics = "open") -> Matrix:
@@ -97,7 +98,26 @@ def _measured(
     for histogram in range(len(offsets) - 1):
         first, last = offsets[histogram], offsets[histogram + 1]
         upper, count = np.empty(last - first), np.empty(last - first)
+        level, rank = np.empty((last - first, STRETCH)), np.empty(STRETCH)
+        place = np.empty(STRETCH, dtype=np.int64)
+        distinct = last - first > 1 and np.isposinf(bounds[last - 1])
+        for k in range(first + 1, last):
+            distinct &= bounds[k - 1] < bounds[k]
+        done = begin  # steps before it are
         for step in range(begin, end):
+            if kind == QUANTILE and distinct and (step - begin) % STRETCH == 0:
+                stop = min(end, step + STRETCH)
+                if _whole(step, stop, rows[first:last], counts, here):
+                    _even(step, stop, rows[first:last], counts, level, delta)
+                    _placed(step, stop, low, level, rank, place)
+                    for at in range(stop - step):
+                        values[histogram, step + at] = _in_range(
+                            low[step + at], rank[at], place[at], at, bounds[first:last], level
+                        )
+                        present[histogram, step + at] = True
+                    done = stop
+            if step < done:
+                continue
             n = 0
             for k in range(first, last):
                 if here[rows[k], step]:
@@ -118,6 +138,70 @@ def _measured(
                 else:
                     found = _fraction(low[step], high[step], upper[:n], count[:n])
             values[histogram, step] = found
+
+
+@inlined
+def _whole(start: int, stop: int, rows: Index, counts: Values, here: Mask) -> bool:
+    """Whether every bucket has a number from step ``start`` to ``stop``. Then whole rows can be worked on at once."""
+    missing = 0
+    for one in rows:
+        row, there = counts[one, start:stop], here[one, start:stop]
+        for at in range(len(row)):
+            missing += (not there[at]) | (row[at] != row[at])
+    return missing == 0
+
+
+@inlined
+def _even(start: int, stop: int, rows: Index, counts: Values, level: Values, delta: float) -> None:
+    """``level`` [buckets, steps]: the counts where they never fall, as :func:`_quantile` evens them out."""
+    size = stop - start
+    level[0, :size] = counts[rows[0], start:stop]
+    for k in range(1, len(rows)):
+        row, before, after = counts[rows[k], start:stop], level[k - 1, :size], level[k, :size]
+        if delta > 0:
+            for at in range(size):
+                apart, together = abs(row[at] - before[at]), min(abs(row[at]) + abs(before[at]), LARGEST_FLOAT)
+                after[at] = before[at] if (row[at] < before[at]) | (apart / together < delta) else row[at]
+        else:
+            for at in range(size):
+                after[at] = before[at] if row[at] < before[at] else row[at]
+
+
+@inlined
+def _placed(start: int, stop: int, share: Values, level: Values, rank: Values, place: Index) -> None:
+    """The ``rank`` [steps] that is sought, and the ``place`` [steps] of its bucket. Counts that never fall are in the
+    order in which a binary search would find it."""
+    size = stop - start
+    asked, total = share[start:stop], level[len(level) - 1]
+    for at in range(size):
+        rank[at] = asked[at] * total[at]
+        place[at] = 0
+    for k in range(len(level) - 1):
+        reached = level[k, :size]
+        for at in range(size):
+            place[at] += 0 if reached[at] >= rank[at] else 1
+
+
+@inlined
+def _in_range(share: float, rank: float, place: int, at: int, bounds: Values, level: Values) -> Any:
+    if share < 0:
+        return -np.inf
+    if share > 1:
+        return np.inf
+    if np.isnan(share) or level[len(level) - 1, at] == 0:
+        return np.nan
+    return _between(rank, place, bounds, level[place - 1, at] if place else 0.0, level[place, at])
+
+
+@inlined
+def _between(rank: float, at: int, bounds: Values, below: float, count: float) -> Any:
+    """Where ``rank`` lies in bucket ``at``, which holds those from ``below`` to ``count``."""
+    if at == len(bounds) - 1:
+        return bounds[at - 1]
+    if at == 0 and bounds[0] <= 0:
+        return bounds[0]
+    start = bounds[at - 1] if at else 0.0
+    return start + (bounds[at] - start) * ((rank - below) / (count - below))
 
 
 @inlined
@@ -143,13 +227,7 @@ def _quantile(share: float, bounds: Values, counts: Values, delta: float) -> Any
             above = middle
         else:
             at = middle + 1
-    if at == last:
-        return bounds[last - 1]
-    if at == 0 and bounds[0] <= 0:
-        return bounds[0]
-    below = counts[at - 1] if at else 0.0
-    start = bounds[at - 1] if at else 0.0
-    return start + (bounds[at] - start) * ((rank - below) / (counts[at] - below))
+    return _between(rank, at, bounds, counts[at - 1] if at else 0.0, counts[at])
 
 
 @inlined

@@ -10,7 +10,7 @@ from rulegen.core.spans import Mask, Times
 from rulegen.promql.block import Index, Range
 from rulegen.promql.matrix import Matrix
 from rulegen.promql.over_time import longest, measured, moved
-from rulegen.promql.rows import inlined, kernel
+from rulegen.promql.rows import inlined, item, kernel
 
 
 def rate(of: Range, semantics: Semantics) -> Matrix:
@@ -41,43 +41,58 @@ def _moves(
     begin: int, end: int, offsets: Index, when: Times, what: Values, first: Times, last: Times,
     values: Values, present: Mask, length: int, counter: bool, divisor: float, zero_first: bool,
 ) -> None:  # fmt: skip
-    """Prometheus, promql/functions.go: extrapolatedRate. Times in seconds."""
+    """Prometheus, promql/functions.go: extrapolatedRate. Times in seconds.
+
+    Where samples are as far from the window's edges as they were a step before, as regular scraping has it, so is
+    the factor that extrapolates: its divisions are done anew only where something has moved.
+    """
     fell = np.empty(longest(begin, end, offsets), dtype=np.int64)  # samples before which the counter was reset
     for row in range(begin, end):
-        i = j = offsets[row]
+        found, here = values[row], present[row]
+        i = j = begins = offsets[row]
         stop = offsets[row + 1]
         head = tail = 0
+        since_first = since_last = samples = -1  # what the factor was worked out for
+        sampled = between = to_start = to_end = factor = 0.0
         for step in range(len(first)):
+            now = last[step]
             i = moved(i, stop, when, first[step])
             j = max(i, j)
-            while j < stop and when[j] <= last[step]:
-                if counter and j > offsets[row] and what[j] < what[j - 1]:
+            while j < stop and item(when, j) <= now:
+                if counter and j > begins and item(what, j) < item(what, j - 1):
                     fell[tail] = j
                     tail += 1
                 j += 1
             while head < tail and fell[head] <= i:
                 head += 1
-            present[row, step] = j > i + 1
+            here[step] = j > i + 1
             if j <= i + 1:
-                values[row, step] = 0.0
+                found[step] = 0.0
                 continue
-            moves = what[j - 1] - what[i]
+            after_first, after_last = now - item(when, i), now - item(when, j - 1)
+            if since_first != after_first or since_last != after_last or samples != j - i:
+                since_first, since_last, samples = after_first, after_last, j - i
+                sampled = (since_first - since_last) / 1000
+                between = sampled / (samples - 1)
+                to_start = (length - since_first) / 1000
+                to_end = _limited(since_last / 1000, between)
+                factor = (sampled + _limited(to_start, between) + to_end) / sampled / divisor
+            before = item(what, i)
+            moves = item(what, j - 1) - before
             for k in range(head, tail):
                 moves += what[fell[k] - 1]
-            sampled = (when[j - 1] - when[i]) / 1000
-            between = sampled / (j - 1 - i)
-            to_start = (when[i] - (last[step] - length)) / 1000
-            to_end = (last[step] - when[j - 1]) / 1000
+            rise = moves * factor
             # A counter cannot have been negative: never extrapolate to before it was zero. Prometheus looked at this
             # before the limit of half an interval up to 2.51, and after it since (prometheus/prometheus#13725).
             # Where the first value is larger than the move, zero lies further away than any limit.
-            near = counter and moves > 0 and 0 <= what[i] < 1.2 * moves
-            to_zero = sampled * (what[i] / moves) if near else np.inf
-            if zero_first:
-                to_start = _limited(min(to_zero, to_start), between)
-            else:
-                to_start = min(to_zero, _limited(to_start, between))
-            values[row, step] = moves * ((sampled + to_start + _limited(to_end, between)) / sampled / divisor)
+            if counter and moves > 0 and 0 <= before < 1.2 * moves:
+                to_zero = sampled * (before / moves)
+                if zero_first:
+                    back = _limited(min(to_zero, to_start), between)
+                else:
+                    back = min(to_zero, _limited(to_start, between))
+                rise = moves * ((sampled + back + to_end) / sampled / divisor)
+            found[step] = rise
 
 
 def irate(of: Range) -> Matrix:

@@ -208,6 +208,12 @@ def aggregated(expr: str, op: str, by: Sequence[str]) -> str:
     return fill(f"{op}{grouping}(A)", A=expr)
 
 
+def gated(expr: str, join: str, condition: str, on: Sequence[str] | None) -> str:
+    """``expr join on (labels) (condition)``, ``join``: ``and`` or ``unless``; without ``on`` all labels match."""
+    matching = "" if on is None else f" on ({', '.join(_label(name) for name in on)})"
+    return fill(f"A {join}{matching} B", A=expr, B=condition)
+
+
 def number(value: float) -> str:
     """``value`` as people write it in a rule: whole numbers without a point, no exponents from 1e-9 to 1e15."""
     value = float(value)

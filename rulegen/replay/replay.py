@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from rulegen.core.cluster import Grade
 from rulegen.core.history import History
+from rulegen.core.labels import Labels
 from rulegen.core.outcome import Firings
 from rulegen.core.rule import Rule, RuleRef, RuleSet
 from rulegen.core.series import Samples
 from rulegen.core.spans import Grid
 from rulegen.errors import QueryError, UnsupportedError
-from rulegen.promql import Evaluator, ExpressionError, Scalar, select, selectors
+from rulegen.promql import Evaluator, ExpressionError, Matrix, Scalar, select, selectors
 from rulegen.promql.rewrite import comparison
 from rulegen.replay import observed
 from rulegen.replay.groups import CELLS, aligned, replay_groups
@@ -168,6 +169,44 @@ class Replayer:
                 seen = level.values[row, at][level.present[row, at]]
                 peaks[index] = worst(seen) if len(seen) else np.nan
         return peaks
+
+    def vanished(self, ref: RuleRef, firings: Firings) -> NDArray[np.float64]:
+        """[firings] 1 where the deciding comparison's left side was gone at the evaluation after each, 0 where it was
+        there (and no longer beyond the threshold); NaN where that can't be told.
+
+        A rule that keeps firing says nothing about when its expression ended, and the last evaluation has none after.
+        """
+        gone = np.full(len(firings), np.nan)
+        rule = self._originals[ref]
+        found = comparison(rule.expr)
+        if found is None or rule.keep_firing_for or self._grades[ref] is Grade.ALERTS or changing(rule):
+            return gone
+        level = self.level(ref, found.left, firings.grid)
+        if level is None:
+            return gone
+        row_of = {alert_labels(rule.name, rule.labels, labels): row for row, labels in enumerate(level.labels)}
+        rows = np.array([row_of.get(labels, -1) for labels in firings.labels], dtype=np.int64)[firings.series]
+        after = (firings.end - firings.grid.start) // firings.grid.step + 1
+        known = (rows >= 0) & (after < len(firings.grid))
+        gone[known] = ~level.present[rows[known], after[known]]
+        return gone
+
+    def level(self, ref: RuleRef, expr: str, grid: Grid) -> Matrix | None:
+        """What ``expr`` is at each evaluation of the rule at ``ref``, whose grid is ``grid``; None where that can't
+        be told: it is not supported, is no vector, or is too much to hold at once."""
+        offset = self._groups[ref].query_offset
+        try:
+            if self._evaluator.width(expr) * len(grid) > CELLS:
+                return None
+            found = self._evaluator.evaluate(expr, Grid(grid.start - offset, grid.end - offset, grid.step))
+        except (ExpressionError, UnsupportedError):
+            return None
+        return None if isinstance(found, Scalar) else found
+
+    @property
+    def metrics(self) -> dict[str, tuple[Labels, ...]]:
+        """The label sets of each metric of the history."""
+        return {name: tuple(one.labels for one in series) for name, series in self._history.samples.by_name.items()}
 
     def unmatched(self, rule: Rule) -> tuple[str, ...]:
         """The selectors of ``rule`` that match nothing in the history."""

@@ -30,9 +30,13 @@ COMPLEXITY = {
     "carve_out": 3,
     "smooth": 3,
     "collapse": 3,
+    "gate": 4,
     "burn_rate": 6,
     "aggregate_count": 10,
     "aggregate_ratio": 10,
+    "dedupe": 4,
+    "inhibit": 4,  # these two have their turn after the rules
+    "group": 4,
     "demote": 20,
 }
 TARGET = 4.0  # for each target that is named: a list of names ages

@@ -100,6 +100,7 @@ def reasons(standing: Standing, candidate: Candidate, outcome: Outcome) -> tuple
     before = standing.before[ref]
     found: list[str] = []
     demotion = candidate.change == "demotion"
+    quieter = candidate.change in ("demotion", "retirement")  # meant to page no more
     if demotion and judge.all_pages_are_noise:
         found.append("without a record of incidents nothing says that this page is useless")
     elif demotion and int(judge.shown.sum()) < LEAST_TARGETS:
@@ -107,7 +108,7 @@ def reasons(standing: Standing, candidate: Candidate, outcome: Outcome) -> tuple
     known = parts.known
     longest = int(outcome.longest[known].max(initial=0))
     limit = max(2 * int(before.longest[known].max(initial=0)), HOUR)
-    if not demotion and not outcome.fired[known].any():
+    if not quieter and not outcome.fired[known].any():
         found.append("would never page: that is deletion in disguise")
     if longest > limit:
         found.append(f"would fire for {format_duration(longest)} at a stretch, more than {format_duration(limit)}")
@@ -118,7 +119,7 @@ def reasons(standing: Standing, candidate: Candidate, outcome: Outcome) -> tuple
         found.append(f"loses {_names(judge, lost)}")
     if len(late):
         found.append(f"catches {_names(judge, late)} later than allowed")
-    if not (demotion or len(lost) or len(late)) and len(standing.timely[ref]) and not len(standing.own(outcome)):
+    if not (quieter or len(lost) or len(late)) and len(standing.timely[ref]) and not len(standing.own(outcome)):
         found.append("would no longer catch anything itself: that is deletion in disguise")
     for name, mask in (("fit", parts.fit), ("gate", parts.gate)):
         pages, minutes = before.pages[mask].sum(), before.minutes[mask].sum()

@@ -23,13 +23,14 @@ class Told:
     """``paging`` [blocks] counts notifications that name a paging alert (notices of what is over left out), ``noise``
     [blocks] those that tell of no target; both in judged time. ``delay`` [targets] is the ms from each target's start
     to the first notification that contains a firing which catches it, ``NEVER`` without one; ``by_rule`` the same of
-    single rules, as (indices of targets, delays).
+    single rules, as (indices of targets, delays). ``heard`` are the rules of which some paging firing was told.
     """
 
     paging: NDArray[np.int64]
     noise: NDArray[np.int64]
     delay: NDArray[np.int64]
     by_rule: Mapping[RuleRef, tuple[NDArray[np.int64], NDArray[np.int64]]]
+    heard: frozenset[RuleRef]
 
 
 def told(judge: Judge, fired: Fired, notifications: Iterable[Notification], first: Times) -> Told:
@@ -45,12 +46,15 @@ def told(judge: Judge, fired: Fired, notifications: Iterable[Notification], firs
     paging, noisy = _counted(judge, notifications, pages, noise, warm)
     delay = np.full(len(judge.targets), NEVER, dtype=np.int64)
     by_rule: dict[RuleRef, NDArray[np.int64]] = {}
+    heard = set[RuleRef]()
     for (ref, firings), at in zip(fired, offsets, strict=False):
         own = by_rule.setdefault(ref, np.full(len(judge.targets), NEVER, dtype=np.int64))
         np.minimum(own, _delays(judge, ref, firings, first[at : at + len(firings)]), out=own)
         np.minimum(delay, own, out=delay)
+        if (judge.paging(firings) & (first[at : at + len(firings)] < NEVER)).any():
+            heard.add(ref)
     sparse = {ref: (np.flatnonzero(own < NEVER), own[own < NEVER]) for ref, own in by_rule.items()}
-    return Told(paging, noisy, delay, sparse)
+    return Told(paging, noisy, delay, sparse, frozenset(heard))
 
 
 def _counted(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rulegen.core.candidate import Change, Choice, RoutingChange, Slot, Slots
 from rulegen.core.cluster import Cluster, Grade
 from rulegen.core.durations import format_duration
+from rulegen.core.labels import ALERT_NAME
+from rulegen.core.routing import Matcher
 from rulegen.core.rule import Rule
 
 
@@ -43,6 +45,17 @@ def thresholds(cluster: Cluster) -> tuple[Choice, ...]:
 def label_names(cluster: Cluster) -> tuple[Choice, ...]:
     """The inventory's label names, named l0, l1, …"""
     return tuple(Choice(f"l{i}", name) for i, (name, _) in enumerate(cluster.inventory.labels))
+
+
+def exactly(labels: Mapping[str, str]) -> tuple[Matcher, ...]:
+    """Alertmanager matchers for exactly these labels, sorted by name."""
+    return tuple(Matcher(name, "=", value) for name, value in sorted(labels.items()))
+
+
+def alerts_of(rule: Rule) -> tuple[Matcher, ...]:
+    """Alertmanager matchers for the alerts of ``rule``: its name, and the labels that it always gives them."""
+    fixed = {name: value for name, value in rule.labels.items() if "{{" not in value}
+    return exactly({**fixed, ALERT_NAME: rule.name})
 
 
 def duration(filled: Slots, name: str) -> int:

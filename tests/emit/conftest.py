@@ -98,7 +98,7 @@ def verdict(one: Suggestion, keys: Sequence[str] = ("alertname", "job", "severit
     return Verdict(one.candidate, outcome, one.reasons)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_suggestion() -> MakeSuggestion:
     return suggestion
 

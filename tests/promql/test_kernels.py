@@ -87,7 +87,7 @@ EXPRESSIONS = [
     *(f"{op} {by} (m)" for op in FOLDS for by in ("", "by (job)", "by (kind)", "without (i)")),
     *(f"quantile by (job) ({share}, m)" for share in (-1, 0, 0.3, 1, 2, "NaN")),
     *(f"histogram_quantile({share}, {of})" for share in (-1, 0, 0.3, 0.99, 1, 2, "NaN")
-      for of in ("h_bucket", "rate(h_bucket[5m])", "sum by (le) (h_bucket)")),
+      for of in ("h_bucket", "rate(h_bucket[5m])", "sum by (le) (h_bucket)", 'h_bucket{le!="1.0"}')),
     *(f"histogram_fraction({low}, {high}, h_bucket)" for low, high in ((0, 0.3), (0.2, 7), (-1, "Inf"), (3, 1))),
     "m + m",
     "m / on (job) group_left m",

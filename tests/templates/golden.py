@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from histories import PATH, ref
 from ruamel.yaml import YAML
 
 from rulegen.core.candidate import Slot, Slots, SlotValue
-from rulegen.core.cluster import Cluster, Facts, Grade, Inventory, Pattern
+from rulegen.core.cluster import Cluster, Companion, Facts, Grade, Inventory, Pattern, Relation
 from rulegen.core.durations import MINUTE, parse_duration
 from rulegen.core.labels import Labels
 from rulegen.core.rule import Rule, RuleRef
@@ -29,6 +29,7 @@ class Case:
     choices: dict[str, list[str]] | None  # slot → tokens, in order; None: the template does not fit
     slots: dict[str, str | list[str]]  # slot → token, or tokens
     rules: tuple[Rule, ...]
+    routing: tuple[str, ...] = ()  # in words
 
     def filled(self) -> Slots:
         offered = self.template.slots(self.cluster)
@@ -67,14 +68,22 @@ def _case(template: Template, given: dict[str, Any]) -> Case:
         thresholds=tuple(map(float, known.get("thresholds", []))),
     )
     place = RuleRef(known.get("path", PATH), "g", 0)
+    about = cluster(rule(given["rule"]), inventory, known.get("series", 4), place=place)
+    companions = tuple(_companion(number, one) for number, one in enumerate(known.get("companions", [])))
     return Case(
         template,
         f"{template.name}: {given['case']}",
-        cluster(rule(given["rule"]), inventory, known.get("series", 4), place=place),
+        replace(about, companions=companions),
         given.get("choices"),
         given.get("slots", {}),
         tuple(rule(one) for one in given.get("rules", [])),
+        tuple(given.get("routing", [])),
     )
+
+
+def _companion(number: int, given: dict[str, Any]) -> Companion:
+    equal = tuple(given.get("equal", ()))
+    return Companion(ref(number + 1), Labels(given["labels"]), Relation(given["relation"]), MINUTE, 0.9, 20.0, equal)
 
 
 def _value(slot: Slot, tokens: str | list[str]) -> SlotValue:

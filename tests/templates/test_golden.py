@@ -14,6 +14,7 @@ from histories import promtool, rule_file
 from rulegen.core.candidate import Slots
 from rulegen.core.labels import Labels
 from rulegen.core.rule import Rule
+from rulegen.emit.alertmanager import words
 from rulegen.templates import TEMPLATES
 
 ALL = cases()
@@ -43,6 +44,12 @@ def test_rules(case: Case) -> None:
     assert [_laid_out(rule) for rule in made] == [_laid_out(rule) for rule in case.rules]
 
 
+@fitting
+def test_routing(case: Case) -> None:
+    route = case.template.route
+    assert tuple(words(one) for one in (route(case.cluster, case.filled()) if route else ())) == case.routing
+
+
 def _laid_out(rule: Rule) -> Rule:
     return replace(rule, expr=pp.parse(rule.expr).prettify())
 
@@ -59,7 +66,9 @@ def test_what_else_the_rule_says_stays(case: Case) -> None:
     rule = replace(case.cluster.rule, annotations=Labels({"runbook": "x"}), line=7)
     made = case.template.render(replace(case.cluster, rule=rule), case.filled())
     alerts = [one for one in made if one.kind == "alert"]
-    assert alerts and all(one.name == rule.name and one.annotations == rule.annotations for one in alerts)
+    assert (alerts or case.template.change == "retirement") and all(
+        one.name == rule.name and one.annotations == rule.annotations for one in alerts
+    )
 
 
 @fitting
@@ -68,3 +77,5 @@ def test_slots_of_another_kind_are_turned_down(case: Case) -> None:
         wrong = Slots(tuple((n, (None if n == name else v)) for n, v in case.filled().pairs))  # type: ignore[misc]
         with pytest.raises(ValueError, match=f"slot {name} wants"):
             case.template.render(case.cluster, wrong)
+            if case.template.route:
+                case.template.route(case.cluster, wrong)

@@ -5,6 +5,7 @@ alike; remote read and the build information are used where they are there.
 """
 
 from rulegen.ingest.prometheus.build import read_semantics
+from rulegen.ingest.prometheus.cache import Cache
 from rulegen.ingest.prometheus.connection import Connection, connect
 from rulegen.ingest.prometheus.episodes import fetch_alerts, recorded_alerts
 from rulegen.ingest.prometheus.pages import Progress
@@ -13,6 +14,7 @@ from rulegen.ingest.prometheus.rules import fetch_rules
 from rulegen.ingest.prometheus.samples import fetch_samples, query_range
 
 __all__ = [
+    "Cache",
     "Connection",
     "Progress",
     "ServerEngine",

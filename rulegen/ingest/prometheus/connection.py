@@ -16,6 +16,7 @@ from types import TracebackType
 import httpx
 
 from rulegen.errors import InputError, Problem, UpstreamError
+from rulegen.ingest.prometheus.cache import Cache
 from rulegen.ingest.prometheus.credentials import Credentials, clean_url, read_credentials, tls_context
 from rulegen.ingest.prometheus.failures import TooMuch, refusal, shown, unreachable
 
@@ -49,13 +50,15 @@ class Incoming:
 class Connection:
     """A server: ``url`` is the API's root without credentials and trailing slash. May be used by several threads.
 
-    ``timeout_s`` bounds one whole answer. ``sleep`` and ``clock`` (monotonic seconds) are seams for tests.
+    ``timeout_s`` bounds one whole answer. ``cache`` keeps what was fetched, for other runs. ``sleep`` and ``clock``
+    (monotonic seconds) are seams for tests.
     """
 
     url: str
     timeout_s: float
     credentials: Credentials = field(repr=False)
     client: httpx.Client = field(repr=False)
+    cache: Cache | None = field(default=None, repr=False)
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
 
@@ -181,6 +184,7 @@ def connect(
     ca: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeout_s: float = 30,
+    cache: Cache | None = None,
     transport: httpx.BaseTransport | None = None,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
@@ -190,6 +194,7 @@ def connect(
     ``token`` is a bearer token; ``user`` and ``password`` are for basic authentication and may also stand in the URL.
     ``ca`` is a PEM file of the authorities to trust instead of the system's. What is not given is read from
     RULEGEN_PROMETHEUS_TOKEN, _USER, _PASSWORD and _CA. ``headers`` go with every request (a tenant's name, say).
+    ``cache`` is for this connection alone; the directory may be shared.
 
     Raises InputError for a URL that is none, contradicting credentials and an unusable CA file.
     """
@@ -204,7 +209,7 @@ def connect(
         transport=transport,
         follow_redirects=False,  # credentials go to the server that was named and to no other
     )
-    return Connection(root, timeout_s, credentials, client, sleep, clock)
+    return Connection(root, timeout_s, credentials, client, cache, sleep, clock)
 
 
 def _retry_after(headers: httpx.Headers, wait: float) -> float:

@@ -45,13 +45,15 @@ def ask_matrix(conn: Connection, path: str, params: dict[str, str]) -> Matrix:
     return Matrix(kept, sum(len(one.times) for one in kept), problems)
 
 
-def ask_present(conn: Connection, selector: str, time: int) -> frozenset[Labels]:
-    """The label sets that ``selector`` has at ``time`` (ms), as an instant query sees them. Raises UpstreamError."""
+def ask_present(conn: Connection, selector: str, time: int) -> tuple[frozenset[Labels], bool]:
+    """The label sets that ``selector`` has at ``time`` (ms), as an instant query sees them, and whether the server
+    warned that they may not be all. Raises UpstreamError."""
     answer = conn.ask("/api/v1/query", {"query": selector, "time": seconds(time)})
     try:
-        return frozenset(Labels(_texts(one["metric"])) for one in _result(answer.data, "vector"))
+        found = frozenset(Labels(_texts(one["metric"])) for one in _result(answer.data, "vector"))
     except _WRONG_SHAPE:
         raise _unexpected(conn, "/api/v1/query", "an instant vector") from None
+    return found, bool(answer.problems)
 
 
 class Joined:

@@ -19,7 +19,7 @@ def read_pages(span: Span, ask: Callable[[Span], int], done: Callable[[int], Non
     """Asks for ``span`` page by page, in order; the first page starts at its start, the last ends at its end.
 
     ``ask`` reads one page and returns how many samples it held; neighbouring pages share their edge. ``done`` is told
-    after each page the ms of ``span`` behind it. The next page's length follows from the last one's density (at most
+    after each page where it ended. The next page's length follows from the last one's density (at most
     four times longer), a page that is refused as too large is halved, and one that took too long is cut by eight.
 
     Raises what ``ask`` raises; TooMuch ends it where even a page of a minute is too much.
@@ -34,7 +34,7 @@ def read_pages(span: Span, ask: Callable[[Span], int], done: Callable[[int], Non
                 raise UpstreamError(f"{error} (asked for {page.length / 1000:g} s of data)") from None
             ceiling = length = max(SHORTEST, page.length // (8 if error.slow else 2))
             continue
-        done(page.end - span.start)
+        done(page.end)
         if page.end == span.end:
             return
         at = page.end

@@ -6,16 +6,20 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
+from rulegen.core.durations import HOUR
 from rulegen.core.labels import Labels
 from rulegen.core.series import Samples, Series
 from rulegen.core.spans import Grid, Span
-from rulegen.errors import Problem, UpstreamError
+from rulegen.errors import Problem, UnsupportedError, UpstreamError
 from rulegen.ingest.prometheus.connection import Connection
 from rulegen.ingest.prometheus.failures import TooMuch
+from rulegen.ingest.prometheus.identity import engine, server
+from rulegen.ingest.prometheus.kept import Pages, Shelf
 from rulegen.ingest.prometheus.matrix import Joined, Matrix, ask_matrix, seconds, written
 from rulegen.ingest.prometheus.pages import Progress, read_pages
 from rulegen.ingest.prometheus.remoteread import NotOffered, matchers, offered, read_chunks
 from rulegen.ingest.prometheus.staleness import mark_stale
+from rulegen.promql.needs import selectors as read_by
 
 WORKERS = 4  # a production server is asked: no more at once than a person with a dashboard would
 MOST_POINTS = 11_000  # Prometheus, web/api/v1: points per series of one range query
@@ -77,28 +81,56 @@ def query_range(
     Asked in pages of fewer than 11,000 steps, fewer still where the server refuses. Raises UpstreamError.
     """
     joined, problems = Joined(), dict[Problem, None]()
-    at, steps, total = 0, MOST_POINTS - 1, len(grid)
-    while at < total:
-        count = min(steps, total - at)
-        first = grid.start + at * grid.step
-        params = {
-            "query": expr,
-            "start": seconds(first),
-            "end": seconds(first + (count - 1) * grid.step),
-            "step": seconds(grid.step),
-        }
-        try:
-            page = ask_matrix(conn, "/api/v1/query_range", params)
-        except TooMuch as error:
-            if count == 1:
-                raise UpstreamError(f"{error} (asked for one step)") from None
-            steps = max(1, count // (8 if error.slow else 2))
-            continue
-        joined.add(page.series)
-        problems.update(dict.fromkeys(page.problems))
-        at += count
-        progress(at, total, expr)
-    return joined.series(), tuple(problems)
+    steps, total = MOST_POINTS - 1, len(grid)
+    if not total:
+        return (), ()
+    span = Span(grid.start, grid.end)
+    pages = Pages(_evaluated(conn, expr, grid), span)
+    joined.add(pages.series)
+    for gap in pages.gaps:
+        at = -((grid.start - gap.start) // grid.step)  # in steps of the grid, which a gap may begin before
+        end = (gap.end - grid.start) // grid.step + 1
+        seen = gap.start
+        while at < end:
+            count = min(steps, end - at)
+            first = grid.start + at * grid.step
+            params = {
+                "query": expr,
+                "start": seconds(first),
+                "end": seconds(first + (count - 1) * grid.step),
+                "step": seconds(grid.step),
+            }
+            try:
+                page = ask_matrix(conn, "/api/v1/query_range", params)
+            except TooMuch as error:
+                if count == 1:
+                    raise UpstreamError(f"{error} (asked for one step)") from None
+                steps = max(1, count // (8 if error.slow else 2))
+                continue
+            joined.add(page.series)
+            problems.update(dict.fromkeys(page.problems))
+            at += count
+            last = gap.end if at == end else grid.start + at * grid.step - 1
+            pages.add(Span(seen, last), page)
+            seen = last + 1
+            progress(min(at, total), total, expr)
+    pages.close()
+    return joined.series(span), tuple(problems)
+
+
+def _evaluated(conn: Connection, expr: str, grid: Grid) -> Shelf | None:
+    """Where values of ``expr`` on ``grid`` are kept: nowhere when they depend on more than the past of their time,
+    when the text is not ours to read, and when the whole range is shorter than the hours that would be fetched."""
+    if conn.cache is None or grid.end - grid.start < HOUR:
+        return None
+    try:
+        wanted = read_by(expr)
+    except (ValueError, UnsupportedError):
+        return None
+    if any(one.fixed or one.after_ms > 0 for one in wanted):
+        return None
+    times = f"{grid.step} {grid.start % grid.step}"
+    return Shelf(conn.cache, server(conn), "values", expr, times, engine(conn))
 
 
 def _read_selector(
@@ -107,7 +139,9 @@ def _read_selector(
     if chunked:
         try:
             wanted = matchers(selector)
-            series, problems = _read(lambda page: read_chunks(conn, wanted, page), span, done)
+            series, problems = _read(
+                lambda page: read_chunks(conn, wanted, page), span, done, _stored(conn, "chunks", selector)
+            )
         except NotOffered:
             return _read_selector(conn, selector, span, done, chunked=False)
     else:
@@ -119,29 +153,44 @@ def _read_selector(
             params = {"query": f"{selector}[{window}s]", "time": seconds(page.end)}
             return ask_matrix(conn, "/api/v1/query", params)
 
-        series, problems = _read(ask, span, done)
+        series, problems = _read(ask, span, done, _stored(conn, "queries", selector))
     if not series:
         message = f"selector {selector} matched nothing from {written(span.start)} to {written(span.end)}"
         return (), (*problems, Problem(conn.url, 0, message))
     if chunked:
         return series, problems
-    marked, unproven = mark_stale(conn, selector, series, span)
+    shelf = _stored(conn, "presence", selector, engine(conn)) if conn.cache else None
+    marked, unproven = mark_stale(conn, selector, series, span, shelf)
     return marked, (*problems, *unproven)
 
 
+def _stored(conn: Connection, *question: str) -> Shelf | None:
+    return Shelf(conn.cache, server(conn), *question) if conn.cache is not None else None
+
+
 def _read(
-    ask: Callable[[Span], Matrix], span: Span, done: Callable[[int], None]
+    ask: Callable[[Span], Matrix], span: Span, done: Callable[[int], None], shelf: Shelf | None
 ) -> tuple[tuple[Series, ...], tuple[Problem, ...]]:
-    """All pages of ``span``, joined and cut to it."""
+    """All pages of ``span``, kept ones and those to ask for, joined and cut to it."""
     joined, problems = Joined(), dict[Problem, None]()
+    pages = Pages(shelf, span)
+    joined.add(pages.series)
 
     def add(page: Span) -> int:
         found = ask(page)
         joined.add(found.series)
         problems.update(dict.fromkeys(found.problems))
+        pages.add(page, found)
         return found.samples
 
-    read_pages(span, add, done)
+    def tell(reached: int) -> None:
+        done(max(0, min(reached, span.end) - span.start))
+
+    for gap in pages.gaps:
+        read_pages(gap, add, tell)
+    if not pages.gaps:
+        tell(span.end)
+    pages.close()
     return joined.series(span), tuple(problems)
 
 

@@ -12,16 +12,19 @@ own idea of "gone".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
 from rulegen.core.durations import MINUTE, SECOND
+from rulegen.core.labels import Labels
 from rulegen.core.series import STALE, Series
 from rulegen.core.spans import Span
 from rulegen.errors import Problem
 from rulegen.ingest.prometheus.connection import Connection
+from rulegen.ingest.prometheus.kept import ENTRY, Kept, Shelf
 from rulegen.ingest.prometheus.matrix import ask_present
 
 LOOKBACK = 5 * MINUTE  # Prometheus' default --query.lookback-delta
@@ -41,9 +44,10 @@ class _Hole:
 
 
 def mark_stale(
-    conn: Connection, selector: str, series: Sequence[Series], span: Span
+    conn: Connection, selector: str, series: Sequence[Series], span: Span, shelf: Shelf | None = None
 ) -> tuple[tuple[Series, ...], tuple[Problem, ...]]:
     """``series`` (all that ``selector`` matches in ``span``) with staleness markers where the server showed them.
+    What it said before is on ``shelf``.
 
     Raises UpstreamError.
     """
@@ -58,12 +62,47 @@ def mark_stale(
         )
         problems = (Problem(conn.url, 0, message),)
     markers: dict[int, list[int]] = {}
-    for moment in sorted(moments)[:affordable]:
-        present = ask_present(conn, selector, moment)
+    for moment, present in _presence(conn, selector, sorted(moments)[:affordable], shelf):
         for hole in moments[moment]:
             if series[hole.of].labels not in present:
                 markers.setdefault(hole.of, []).append(hole.last + hole.interval)
     return tuple(_marked(one, markers.get(of, ())) for of, one in enumerate(series)), problems
+
+
+def _presence(
+    conn: Connection, selector: str, moments: Iterable[int], shelf: Shelf | None
+) -> Iterator[tuple[int, frozenset[Labels]]]:
+    """Each of ``moments`` (sorted, ms) with the label sets that ``selector`` has there; new answers are kept."""
+    for entry, some in groupby(moments, lambda moment: moment // ENTRY * ENTRY):
+        kept = shelf.load(entry) if shelf else Kept()
+        present: dict[int, frozenset[Labels]] = _by_moment(kept)
+        for moment in some:
+            found, doubtful = (present[moment], False) if moment in present else ask_present(conn, selector, moment)
+            if shelf and moment <= shelf.settled and not doubtful:
+                present[moment] = found
+            yield moment, found
+        if shelf and len(present) > len(kept.marks):
+            shelf.store(entry, Kept(frozenset(present), _as_series(present)))
+
+
+def _by_moment(kept: Kept) -> dict[int, frozenset[Labels]]:
+    there: dict[int, set[Labels]] = {moment: set() for moment in kept.marks}
+    for one in kept.series:
+        for moment in one.times.tolist():
+            there.setdefault(moment, set()).add(one.labels)
+    return {moment: frozenset(labels) for moment, labels in there.items()}
+
+
+def _as_series(present: Mapping[int, Iterable[Labels]]) -> tuple[Series, ...]:
+    """Each label set with the moments at which it is there, as times."""
+    there: dict[Labels, list[int]] = {}
+    for moment in sorted(present):
+        for labels in present[moment]:
+            there.setdefault(labels, []).append(moment)
+    return tuple(
+        Series(labels, np.array(times, dtype=np.int64), np.ones(len(times)))
+        for labels, times in sorted(there.items(), key=lambda one: one[0])
+    )
 
 
 def typical_interval(series: Series, default: int) -> int:

@@ -1,0 +1,129 @@
+"""The routing's turn: which grouping, inhibition or mute takes what noise the rules' changes have left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rulegen.core.candidate import Candidate, RoutingChange
+from rulegen.core.cluster import Cluster
+from rulegen.core.labels import ALERT_NAME
+from rulegen.core.outcome import NEVER
+from rulegen.core.routing import Inhibition, match_all
+from rulegen.core.rule import RuleRef
+from rulegen.desk import Desk, Selection
+from rulegen.pager import Pager
+from rulegen.score.gate import Standing
+from rulegen.score.parts import Parts
+from rulegen.score.told import Told
+
+RANKED = 48  # candidates of a cluster, likeliest first, that are tried on its rule alone
+TRIED = 3  # of those, the quietest ones that are tried on everything
+LEAST_CUT = 2  # notifications that a change of the routing has to save, and
+LEAST_SHARE = 0.2  # of the rule's own
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A change of the routing. ``noise``: notifications of the known time that tell of no target, before and after
+    it; ``reasons``: why not, empty when it is accepted."""
+
+    cluster: Cluster
+    candidate: Candidate
+    noise: tuple[int, int]
+    reasons: tuple[str, ...] = ()
+
+
+def reroute(pager: Pager, parts: Parts, selection: Selection) -> tuple[Tried, ...]:
+    """For each cluster at most one change of the routing: accepted, or the quietest one with the reason against it.
+
+    Each must be safe with the rules as they are and as changed, on top of those accepted before it, and the rule that
+    an inhibition leans on must stay as it is. Sees what the gate sees, never the audit part.
+    """
+    standing = pager.desk.standing(parts)
+    limit = pager.limit(standing)
+    accepted: tuple[RoutingChange, ...] = ()
+    found = []
+    for cluster in sorted(selection.clusters, key=lambda one: (-one.facts.episodes, one.id)):
+        if (chosen := selection.chosen.get(cluster.ref)) is not None and chosen.change in ("demotion", "retirement"):
+            continue  # pages no more
+        refused: Tried | None = None
+        for candidate in _quietest(pager, parts, selection, cluster):
+            tried = _tried(pager, parts, standing, selection.chosen, limit, accepted, cluster, candidate)
+            if not tried.reasons:
+                accepted += candidate.routing
+                found.append(tried)
+                break
+            refused = refused or tried
+        else:
+            found += [refused] if refused else []
+    return tuple(found)
+
+
+def _quietest(pager: Pager, parts: Parts, selection: Selection, cluster: Cluster) -> Iterable[Candidate]:
+    """The candidates that save most when only the rules in question fire, those that save too little left out."""
+    ref, known = cluster.ref, parts.known
+    saving = []
+    for order, candidate in enumerate(selection.routing[ref][:RANKED]):
+        involved = [ref, *_sources(pager.desk, candidate)]
+        before = int(pager.told(selection.chosen, only=involved).noise[known].sum())
+        after = int(pager.told(selection.chosen, candidate.routing, only=involved).noise[known].sum())
+        if before - after >= max(LEAST_CUT, LEAST_SHARE * before):
+            saving.append((after - before, order, candidate))
+    return [candidate for _, _, candidate in sorted(saving, key=lambda one: one[:2])[:TRIED]]
+
+
+def _tried(
+    pager: Pager,
+    parts: Parts,
+    standing: Standing,
+    chosen: Mapping[RuleRef, Candidate],
+    limit: np.ndarray,
+    accepted: Sequence[RoutingChange],
+    cluster: Cluster,
+    candidate: Candidate,
+) -> Tried:
+    reasons: list[str] = []
+    for source in _sources(pager.desk, candidate):
+        if source in chosen:
+            reasons.append(f"leans on {pager.desk.rules[source][0].name}, which another suggestion changes")
+    taken = {change.matchers for change in accepted if not isinstance(change, Inhibition)}
+    if any(not isinstance(change, Inhibition) and change.matchers in taken for change in candidate.routing):
+        reasons.append("another suggestion already gives these alerts a route of their own")
+    noise = (0, 0)
+    for rules in ({}, chosen):
+        before = pager.told(rules, accepted)
+        after = pager.told(rules, (*accepted, *candidate.routing))
+        noise = int(before.noise[parts.known].sum()), int(after.noise[parts.known].sum())
+        reasons += _objections(pager.desk, standing, limit, cluster, before, after)
+        for name, mask in (("fit", parts.fit), ("gate", parts.gate)):
+            if (old := before.noise[mask].sum()) < (new := after.noise[mask].sum()):
+                reasons.append(f"adds noise on the {name} part: notifications {old} → {new}")
+    if noise[0] - noise[1] < LEAST_CUT:
+        reasons.append(f"cuts too little: notifications {noise[0]} → {noise[1]}")
+    return Tried(cluster, candidate, noise, tuple(dict.fromkeys(reasons)))
+
+
+def _objections(
+    desk: Desk, standing: Standing, limit: np.ndarray, cluster: Cluster, before: Told, after: Told
+) -> Iterable[str]:
+    late = np.flatnonzero(standing.protected & (after.delay > limit) & (before.delay <= limit))
+    names = [desk.judge.targets[index].id for index in late[:5]]
+    if len(late):
+        more = f" and {len(late) - len(names)} more" if len(late) > len(names) else ""
+        lost = (after.delay[late] == NEVER).all()
+        yield f"{'nobody is told of' if lost else 'is told too late of'} {', '.join(names)}{more}"
+    if cluster.ref in before.heard and cluster.ref not in after.heard:
+        yield "nobody would ever be notified of it: that is deletion in disguise"
+
+
+def _sources(desk: Desk, candidate: Candidate) -> list[RuleRef]:
+    """The rules whose alerts an inhibition of ``candidate`` looks for."""
+    sources = [change.source for change in candidate.routing if isinstance(change, Inhibition)]
+    return [
+        ref
+        for ref, (rule, _) in desk.rules.items()
+        if any(match_all(one, {**rule.labels, ALERT_NAME: rule.name}) for one in sources)
+    ]

@@ -1,0 +1,46 @@
+"""Whether another rule pages for all that one pages for: what has to hold before a rule is switched off."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rulegen.core.labels import ALERT_NAME, Labels
+from rulegen.core.outcome import Firings
+from rulegen.core.spans import Times
+from rulegen.score.judge import Judge
+
+
+def uncovered(judge: Judge, rule: Firings, cover: Firings) -> int:
+    """How many of the paging firings of ``rule`` have no page of ``cover`` that stands for them.
+
+    One does when it fires, or begins within the allowed delay after, the firing's start, and when its alert carries
+    with the same values what says which incident an alert speaks of, or where it goes.
+    """
+    spans: dict[Labels, tuple[Times, Times]] = {}
+    groups = _groups(judge, cover)
+    for labels, mine in groups.items():
+        order = np.argsort(cover.start[mine], kind="stable")
+        # [n] starts, and the latest end up to there: one that still holds may have begun long before
+        spans[labels] = cover.start[mine][order], np.maximum.accumulate(cover.end[mine][order])
+    missing = 0
+    for labels, mine in _groups(judge, rule).items():
+        start = rule.start[mine]
+        held = np.zeros(len(start), dtype=np.bool_)
+        for others, (begins, ends) in spans.items():
+            if any(others.get(name) != value for name, value in labels.items()):
+                continue
+            at = np.searchsorted(begins, start + judge.settings.allowed_delay, side="right") - 1
+            held |= (at >= 0) & (ends[np.maximum(at, 0)] >= start)
+        missing += int((~held).sum())
+    return missing
+
+
+def _groups(judge: Judge, firings: Firings) -> dict[Labels, np.ndarray]:
+    """The paging firings by the labels that matter, as indices."""
+    names = judge.keys - {ALERT_NAME, "severity"}
+    paging = judge.paging(firings)
+    rows: dict[Labels, list[int]] = {}
+    for row, labels in enumerate(firings.labels):
+        rows.setdefault(labels.keep(names), []).append(row)
+    found = {labels: np.flatnonzero(paging & np.isin(firings.series, some)) for labels, some in rows.items()}
+    return {labels: mine for labels, mine in found.items() if len(mine)}
