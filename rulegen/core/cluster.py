@@ -120,8 +120,9 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What a service achieved: ``good`` is the share of all events (or of the time) that was not bad, ``quiet`` the
-    number of events in an hour with little traffic (0 where what is counted are no events).
+    """What a service achieves while nothing is known to be wrong: ``good`` is the share of all events (or of the
+    time) that was not bad, ``quiet`` the number of events in an hour with little traffic (0 where what is counted are
+    no events).
 
     For requests that are slower than a bucket of a histogram, ``bound`` is the bucket's label ``le``.
     """
