@@ -17,7 +17,8 @@ that does not exist is null, and pairs are ``[before, after]``::
     suggestion  {id, accepted, written, problem, change, template, slots {}, routing [words],
                  replaces {path, group, index}, provenance {proposer, model_sha256, prompt_sha256, seed},
                  grade, pattern, cluster {id, interval, line, facts {}}, rule, rules [], words, evidence,
-                 reasons [], doubts [], and where accepted test {file, silent, fires}, rule_tests_changed [checks]}
+                 reasons [], doubts [], remarks [], and where accepted test {file, silent, fires}, rule_tests_changed
+                 [checks]}
     check       {file, line, test, check, alert}
     evidence    {whole, parts {name: measure}, credible [ids], lucky [ids], null_model, notices, longest}, or null
     rule        {kind, name, expr, for, keep_firing_for, labels {}, annotations {}}
@@ -39,7 +40,7 @@ from typing import Any
 
 from rulegen import __version__
 from rulegen.core.candidate import Candidate, SlotValue
-from rulegen.core.cluster import Cluster
+from rulegen.core.cluster import Cluster, Companion, Season
 from rulegen.core.durations import format_duration
 from rulegen.core.exhibit import Shown
 from rulegen.core.outcome import Evidence, Forecast, Measure, Notices, Outcome, Report, Suggestion, Verdict
@@ -65,6 +66,7 @@ _FACT_NUMBERS = (
     "firing_share",
     "margin",
     "incidents_touched",
+    "vanished_share",
 )
 
 
@@ -139,6 +141,7 @@ def _suggestion(one: Suggestion, report: Report, problems: Mapping[str, str]) ->
         "evidence": _evidence(one.evidence),
         "reasons": list(one.reasons),
         "doubts": [worry] if worry else [],
+        "remarks": list(candidate.remarks),
     }
 
 
@@ -169,7 +172,37 @@ def _slot(value: SlotValue) -> Any:
 def _cluster(one: Cluster) -> dict[str, Any]:
     facts: dict[str, Any] = {name: _figure(getattr(one.facts, name)) for name in _FACT_NUMBERS}
     facts |= {name: format_duration(getattr(one.facts, name)) for name in _FACT_DURATIONS}
-    return {"id": one.id, "interval": format_duration(one.interval), "line": one.rule.line or None, "facts": facts}
+    facts |= {
+        "season": _season(one.facts.season),
+        "volatile": list(one.facts.volatile),
+        "indicator": one.facts.indicator or None,
+    }
+    return {
+        "id": one.id,
+        "interval": format_duration(one.interval),
+        "line": one.rule.line or None,
+        "facts": facts,
+        "companions": [_companion(companion) for companion in one.companions],
+    }
+
+
+def _season(one: Season | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    figures = {name: _figure(getattr(one, name)) for name in ("share", "recurring", "p")}
+    return {"period": format_duration(one.period), "begin": one.begin, "hours": one.hours, **figures}
+
+
+def _companion(one: Companion) -> dict[str, Any]:
+    return {
+        "rule": _ref(one.ref),
+        "labels": dict(one.labels),
+        "relation": str(one.relation),
+        "lag_seconds": _figure(one.lag / 1000),
+        "share": _figure(one.share),
+        "excess": _figure(one.excess),
+        "equal": list(one.equal),
+    }
 
 
 def _ref(ref: RuleRef) -> dict[str, Any]:

@@ -143,6 +143,8 @@ class _Page:
         for check in broken[: self.limit]:
             self._line(f"changes your unit test {_checked(check)}", "yellow")
         self._more(len(broken))
+        for remark in one.candidate.remarks:
+            self._line(remark)
         for line in _diff(one, self.changed.get(one.id)):
             self._line(line, _STYLES.get(line[:1], ""))
 

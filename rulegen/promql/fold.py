@@ -56,12 +56,12 @@ def _folded(
             for k in range(offsets[group], offsets[group + 1]):
                 row = rows[k]
                 if kind == SUM:
-                    for step in range(start, stop):
-                        if present[row, step]:
-                            here[group, step] = True
-                            out[group, step], lost[step - start] = neumaier(
-                                values[row, step], out[group, step], lost[step - start]
-                            )
+                    given, there = values[row, start:stop], present[row, start:stop]
+                    sums, seen = out[group, start:stop], here[group, start:stop]
+                    for at in range(stop - start):
+                        if there[at]:
+                            seen[at] = True
+                            sums[at], lost[at] = neumaier(given[at], sums[at], lost[at])
                 elif kind == MEAN:
                     for step in range(start, stop):
                         if present[row, step]:

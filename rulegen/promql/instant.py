@@ -9,7 +9,7 @@ from rulegen.core.series import STALE_BITS, Values
 from rulegen.core.spans import Mask, Times
 from rulegen.promql.block import Block, Index
 from rulegen.promql.matrix import Matrix
-from rulegen.promql.rows import each, kernel
+from rulegen.promql.rows import each, item, kernel
 
 _STALE = np.uint64(STALE_BITS)
 
@@ -35,8 +35,8 @@ def _latest(
         j = begins = offsets[row]
         stop = offsets[row + 1]
         for step in range(len(at)):
-            while j < stop and when[j] <= at[step]:
+            while j < stop and item(when, j) <= at[step]:
                 j += 1
-            here = j > begins and when[j - 1] >= oldest[step] and bits[j - 1] != _STALE
+            here = j > begins and item(when, j - 1) >= oldest[step] and item(bits, j - 1) != _STALE
             present[row, step] = here
-            values[row, step] = 0.0 if not here else when[j - 1] / 1000 if tell_time else what[j - 1]
+            values[row, step] = 0.0 if not here else item(when, j - 1) / 1000 if tell_time else item(what, j - 1)

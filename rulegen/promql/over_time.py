@@ -16,7 +16,7 @@ from rulegen.core.spans import Mask, Times
 from rulegen.errors import QueryError
 from rulegen.promql.block import Index, Range
 from rulegen.promql.matrix import Matrix, Scalar, unnamed
-from rulegen.promql.rows import each, inlined, kernel
+from rulegen.promql.rows import each, inlined, item, kernel
 
 COUNT, PRESENT, FIRST, LAST, FIRST_TIME, LAST_TIME = range(6)
 CHANGES, RESETS = range(2)
@@ -48,7 +48,7 @@ def measured(
 @inlined
 def moved(at: int, stop: int, when: Times, edge: int) -> int:
     """The first index from ``at`` on, at most ``stop``, whose time is at or after ``edge``."""
-    while at < stop and when[at] < edge:
+    while at < stop and item(when, at) < edge:
         at += 1
     return at
 

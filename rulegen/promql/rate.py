@@ -10,7 +10,7 @@ from rulegen.core.spans import Mask, Times
 from rulegen.promql.block import Index, Range
 from rulegen.promql.matrix import Matrix
 from rulegen.promql.over_time import longest, measured, moved
-from rulegen.promql.rows import inlined, kernel
+from rulegen.promql.rows import inlined, item, kernel
 
 
 def rate(of: Range, semantics: Semantics) -> Matrix:
@@ -55,10 +55,11 @@ def _moves(
         since_first = since_last = samples = -1  # what the factor was worked out for
         sampled = between = to_start = to_end = factor = 0.0
         for step in range(len(first)):
+            now = last[step]
             i = moved(i, stop, when, first[step])
             j = max(i, j)
-            while j < stop and when[j] <= last[step]:
-                if counter and j > begins and what[j] < what[j - 1]:
+            while j < stop and item(when, j) <= now:
+                if counter and j > begins and item(what, j) < item(what, j - 1):
                     fell[tail] = j
                     tail += 1
                 j += 1
@@ -68,27 +69,30 @@ def _moves(
             if j <= i + 1:
                 found[step] = 0.0
                 continue
-            if since_first != last[step] - when[i] or since_last != last[step] - when[j - 1] or samples != j - i:
-                since_first, since_last, samples = last[step] - when[i], last[step] - when[j - 1], j - i
+            after_first, after_last = now - item(when, i), now - item(when, j - 1)
+            if since_first != after_first or since_last != after_last or samples != j - i:
+                since_first, since_last, samples = after_first, after_last, j - i
                 sampled = (since_first - since_last) / 1000
                 between = sampled / (samples - 1)
                 to_start = (length - since_first) / 1000
                 to_end = _limited(since_last / 1000, between)
                 factor = (sampled + _limited(to_start, between) + to_end) / sampled / divisor
-            moves = what[j - 1] - what[i]
+            before = item(what, i)
+            moves = item(what, j - 1) - before
             for k in range(head, tail):
                 moves += what[fell[k] - 1]
-            found[step] = moves * factor
+            rise = moves * factor
             # A counter cannot have been negative: never extrapolate to before it was zero. Prometheus looked at this
             # before the limit of half an interval up to 2.51, and after it since (prometheus/prometheus#13725).
             # Where the first value is larger than the move, zero lies further away than any limit.
-            if counter and moves > 0 and 0 <= what[i] < 1.2 * moves:
-                to_zero = sampled * (what[i] / moves)
+            if counter and moves > 0 and 0 <= before < 1.2 * moves:
+                to_zero = sampled * (before / moves)
                 if zero_first:
                     back = _limited(min(to_zero, to_start), between)
                 else:
                     back = min(to_zero, _limited(to_start, between))
-                found[step] = moves * ((sampled + back + to_end) / sampled / divisor)
+                rise = moves * ((sampled + back + to_end) / sampled / divisor)
+            found[step] = rise
 
 
 def irate(of: Range) -> Matrix:

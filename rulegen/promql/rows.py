@@ -9,11 +9,13 @@ from itertools import pairwise
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 CORES: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined] # made when numba is loaded
 WORTH_SPLITTING = 200_000  # cells: below, starting threads costs more than they save
+PARTS = 4  # for each core: one that another process slows down leaves the rest to the others
 
 
 def kernel(function: F) -> F:
@@ -29,13 +31,19 @@ def inlined(function: F) -> F:
     return cast(F, numba.njit(inline="always", error_model="numpy")(function))
 
 
+@inlined
+def item(of: Any, index: int) -> Any:
+    """``of[index]`` of an index that is not negative: to say so spares the look whether it counts from the end."""
+    return of[np.uint64(index)]
+
+
 def each(compiled: Callable[..., None], count: int, cells: int, *arguments: object) -> None:
     """``compiled(begin, end, *arguments)`` over parts of ``range(count)``; ``cells`` is about the work in all."""
-    workers = min(CORES, count)
-    if workers < 2 or cells < WORTH_SPLITTING:
+    if min(CORES, count) < 2 or cells < WORTH_SPLITTING:
         compiled(0, count, *arguments)
         return
-    edges = [count * part // workers for part in range(workers + 1)]
+    parts = min(PARTS * CORES, count)
+    edges = [count * part // parts for part in range(parts + 1)]
     futures = [_pool().submit(compiled, a, b, *arguments) for a, b in pairwise(edges)]
     for future in futures:
         future.result()
