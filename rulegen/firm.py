@@ -62,8 +62,9 @@ def _rounds(node: ast.Expr) -> bool:
         return True
     if isinstance(node, ast.BinaryExpr | ast.AggregateExpr) and str(node.op) in _ROUNDED:
         return True
-    filters = isinstance(node, ast.BinaryExpr) and str(node.op) in _FILTERS
-    return any(map(_rounds, children(node)[:1] if filters else children(node)))
+    if isinstance(node, ast.BinaryExpr) and str(node.op) in _FILTERS and not isinstance(node.lhs, ast.NumberLiteral):
+        return _rounds(node.lhs)
+    return any(map(_rounds, children(node)))
 
 
 def _whole(series: Series) -> bool:
