@@ -6,6 +6,7 @@ import calendar
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from difflib import SequenceMatcher
+from math import isfinite
 
 from rulegen.core.candidate import Proposal, SlotValue
 from rulegen.core.cluster import Cluster, Pattern, Relation, Season
@@ -73,7 +74,8 @@ def note(suggestion: Suggestion, mode: str) -> str:
         + (f" ({measure.caught[1]} by this rule)" if measure.caught[1] < measure.caught[0] else ""),
         f"added delay {delay(measure)}",
     )
-    return one_line(f"{made}: {', '.join(figures)} (grade {suggestion.evidence.grade})")
+    partly = ", partly synthetic" if suggestion.evidence.synthetic else ""
+    return one_line(f"{made}: {', '.join(figures)} (grade {suggestion.evidence.grade}{partly})")
 
 
 def brief(note: str) -> str:
@@ -100,7 +102,7 @@ def number(value: float) -> str:
 
 def share(value: float) -> str:
     """0.934 → ``93%``; ``–`` where there is no figure."""
-    return "–" if value != value else f"{value:.0%}"
+    return f"{value:.0%}" if isfinite(value) else "–"
 
 
 def why(cluster: Cluster) -> str:
@@ -119,7 +121,7 @@ def why(cluster: Cluster) -> str:
             return f"it fires {share(facts.firing_share)} of the time"
         case Pattern.TIGHT_THRESHOLD:
             return f"half of its noise passes the threshold by {share(facts.margin)} or less"
-        case Pattern.CASCADE | Pattern.DUPLICATE:
+        case Pattern.CASCADE | Pattern.DUPLICATE if cluster.companions:
             return _company(cluster)
         case Pattern.SEASONAL if facts.season is not None:
             return f"{share(facts.season.share)} of its noise starts {hours(facts.season)}"

@@ -268,9 +268,9 @@ def bridged(expr: str, function: str, window: int) -> str:
 
 
 def within(expr: str, window: int, step: int) -> str:
-    """``expr``, the whole of which is a comparison with a number, for each series that fulfilled it at some time in
-    the last ``window`` ms (looked at every ``step`` ms, where it is no bare selector). Raises ValueError for another
-    one."""
+    """``expr``, a comparison with a number, for each series that fulfilled it at some time in the last ``window`` ms
+    (looked at every ``step`` ms, where it is no bare selector). Raises ValueError for what is no such comparison.
+    """
     found = comparison(expr)
     if found is None or found.index or not found.ordered:
         raise ValueError("the expression is no comparison with a number")

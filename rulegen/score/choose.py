@@ -34,13 +34,13 @@ COMPLEXITY = {
     "smooth": 3,
     "collapse": 3,
     "late_data": 3,
-    "aggregate_expr": 4,
-    "narrow": 5,
-    "rescale": 4,
+    "aggregate_expr": 8,  # a mean hides the one that is bad
+    "narrow": 10,  # nobody looks at the rest any more
+    "rescale": 5,
     "split_severity": 8,
     "absent_guard": 3,
-    "hysteresis": 6,
-    "dynamic_threshold": 6,
+    "hysteresis": 8,
+    "dynamic_threshold": 10,  # what is usual moves
     "gate": 4,
     "burn_rate": 6,
     "seasonal_mute": 8,
