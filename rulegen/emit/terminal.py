@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from rich.console import Console
@@ -90,12 +91,13 @@ class _Page:
             table.add_row(*map(Text, row), style=style)
         if more := len(self.report.suggestions) - len(shown):
             table.add_row(f"… {more} more")
-        demotions = sum(one.candidate.change == "demotion" for one in self.report.suggestions)
-        tunings = len(self.report.suggestions) - demotions
+        kinds = Counter(one.candidate.change for one in self.report.suggestions)
+        tunings = kinds.pop("tuning", 0)
         table.add_section()
         table.add_row(*_total(f"{counted(tunings, 'tuning')} together", self.report.tuning), style="bold")
-        if demotions:
-            table.add_row(*_total(f"with {counted(demotions, 'demotion')}", self.report.together), style="bold")
+        if kinds:
+            others = " and ".join(counted(kinds[kind], kind) for kind in sorted(kinds))
+            table.add_row(*_total(f"with {others}", self.report.together), style="bold")
         return table
 
     def _named(self, one: Suggestion) -> str:

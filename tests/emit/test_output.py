@@ -69,6 +69,17 @@ def test_what_goes_out(made: tuple[Report, tuple[RuleSource, ...]], two_rules: P
     assert found["refused"][0]["reasons"] == ["loses i-7"]
 
 
+def test_remarks_go_out(made: tuple[Report, tuple[RuleSource, ...]]) -> None:
+    report, sources = made
+    first = report.suggestions[0]
+    told = replace(first, candidate=replace(first.candidate, remarks=("why", "and why")))
+    found = document(output(replace(report, suggestions=(told, *report.suggestions[1:])), sources, []))
+    assert [one["remarks"] for one in found["accepted"]] == [
+        ["why", "and why"],
+        *([[]] * (len(found["accepted"]) - 1)),
+    ]
+
+
 def test_the_same_report_gives_the_same_bytes(made: tuple[Report, tuple[RuleSource, ...]], two_rules: Path) -> None:
     report, sources = made
     one, other = (output(report, sources, [str(two_rules)]) for _ in range(2))

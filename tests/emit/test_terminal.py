@@ -58,6 +58,19 @@ def test_the_table_says_it_in_ten_seconds(made: Made) -> None:
     assert "pages cut by 63% (51% to 72%)" in text
 
 
+def test_changes_of_each_kind_are_counted_apart_and_remarks_are_shown(made: Made) -> None:
+    report, out = made
+    first, second = report.suggestions
+    muted = replace(first, candidate=replace(first.candidate, change="silencing", remarks=("no alert for 14.4 ×",)))
+    text = shown((replace(report, suggestions=(muted, second)), out))
+    rows = [line.rstrip() for line in text.splitlines()]
+    assert any(
+        line.startswith("with 1 demotion and 1 silencing ") or line == "with 1 demotion and 1" for line in rows
+    )
+    assert any(line.startswith("0 tunings together ") for line in rows)
+    assert "no alert for 14.4 ×" in rows
+
+
 def test_each_suggestion_is_a_diff_that_patch_takes(made: Made, two_rules: Path, tmp_path: Path) -> None:
     text = shown(made)
     assert "HighLatency: for 0s → 5m, > 80 → > 95 (retune s-1)" in text
