@@ -149,7 +149,7 @@ class Inventory:
     that tell the noisiest series apart, noisiest first, ``thresholds`` numbers a threshold may take, rising.
     ``conditions`` (g0, g1, …) could gate the rule, ``quiet_hours`` (h0, …) are times of the week that hold noise and
     no incident. ``counters`` are those of the metrics whose series only grow, up to resets. ``telling`` (k0, k1, …)
-    are label pairs of the firings that caught something. ``marks`` (m0, m1, …) are label pairs by which the routing
+    are label pairs of the firings that caught something. ``marks`` (r0, r1, …) are label pairs by which the routing
     mutes, inhibits or routes.
     """
 
