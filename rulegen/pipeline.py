@@ -10,6 +10,7 @@ import numpy as np
 from rulegen.core.candidate import Candidate
 from rulegen.core.durations import MINUTE
 from rulegen.core.history import History
+from rulegen.core.marks import marks
 from rulegen.core.outcome import Forecast, Report
 from rulegen.core.routing import Routing
 from rulegen.core.rule import RuleRef
@@ -17,6 +18,7 @@ from rulegen.core.settings import Settings
 from rulegen.core.spans import Mask
 from rulegen.desk import Desk, Progress, Propose, Selection
 from rulegen.pager import Pager
+from rulegen.relabelling import relabelled
 from rulegen.report import report
 from rulegen.reroute import reroute
 from rulegen.score.forecast import Unseen, forecast
@@ -32,21 +34,38 @@ def suggest(
     interval: int = MINUTE,
     routing: Routing | None = None,
 ) -> Report:
+    """The report of :func:`study`."""
+    return study(history, settings, propose, progress, interval=interval, routing=routing)[1]
+
+
+def study(
+    history: History,
+    settings: Settings,
+    propose: Propose,
+    progress: Progress,
+    *,
+    interval: int = MINUTE,
+    routing: Routing | None = None,
+) -> tuple[Desk, Report]:
     """Finds the noise in ``history``, tries what ``propose`` offers, and reports what the replay proved.
 
-    ``interval`` (ms) is how often recorded alerts are taken to have been evaluated. ``routing`` turns firings into
-    notifications; without it a plain route stands in. Raises InputError for settings that can't be read.
+    Also the desk at which it was found, for what is to be shown from it. ``interval`` (ms) is how often recorded
+    alerts are taken to have been evaluated. ``routing`` turns firings into notifications; without it a plain route
+    stands in. Raises InputError for settings that can't be read.
     """
-    desk = Desk.of(history, settings, propose, interval, progress)  # the rules as they are, replayed and judged
+    known = marks(routing) if routing is not None else ()
+    desk = Desk.of(
+        history, settings, propose, interval, progress, known
+    )  # the rules as they are, replayed and judged
     parts = split(desk.judge)
     pager = Pager.of(desk, routing)
     # cluster → propose → replay → gate → choose; then without what Alertmanager would tell of too late
-    selection = pager.settled(parts, desk.select(parts))
+    selection = relabelled(pager, parts, pager.settled(parts, desk.select(parts)))
     method, unseen = _unseen(desk, parts, selection, pager)
     ahead = forecast(desk.standing(parts), method, unseen, settings.seed)
     walked = _walked(desk, pager)
     found = report(desk, parts, selection, ahead, pager, reroute(pager, parts, selection))
-    return replace(found, walked=walked)
+    return desk, replace(found, walked=walked)
 
 
 def _unseen(desk: Desk, parts: Parts, selection: Selection, pager: Pager) -> tuple[str, Sequence[Unseen]]:

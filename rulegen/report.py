@@ -22,6 +22,7 @@ from rulegen.core.outcome import (
     Suggestion,
     Verdict,
     joined,
+    silent,
 )
 from rulegen.core.rule import RuleRef
 from rulegen.core.settings import Settings
@@ -131,10 +132,8 @@ def _credible_after(
         return {ref: outcome.delays(len(desk.judge.targets)) < NEVER for ref, outcome in changes.items()}
     fired: dict[RuleRef, Firings] = dict(desk.fired)
     for ref, candidate in chosen.items():
-        if candidate.rules:
-            fired[ref] = joined(desk.replayer.replay(ref, candidate.rules, desk.rules[ref][1]))
-        else:  # switched off
-            del fired[ref]
+        replayed = desk.replayer.replay(ref, candidate.rules, desk.rules[ref][1])
+        fired[ref] = joined(replayed) if replayed else silent(fired[ref])
     outcomes = {**desk.before, **changes}
     caught = {ref: outcomes[ref].delays(len(desk.judge.targets)) < NEVER for ref in fired}
     beyond = credible(desk.judge, fired, caught, desk.null)

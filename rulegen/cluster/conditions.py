@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rulegen.core.cluster import Condition
+from rulegen.core.durations import MINUTE
 from rulegen.core.labels import ALERT_NAME, METRIC_NAME, Labels
 from rulegen.core.outcome import Firings
 from rulegen.core.rule import Rule
@@ -26,6 +27,7 @@ from rulegen.promql.rewrite import aggregated, comparison, fill, number
 
 MOST = 6
 LEAST_TELLING = 0.25  # of the catches kept, less that of the noise kept: below this a coin does as well
+NEAR = 2 * MINUTE  # two signs of one trouble need not show at one evaluation
 MOST_OF_A_KIND = 8  # metrics of one kind that are looked at
 
 PLAIN = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -38,6 +40,9 @@ UP = re.compile(r"^(up|probe_success|[a-z0-9_]+_up)$")
 STARTED = re.compile(r"_start_time_seconds$|_start_time$|_boot_time_seconds$")
 GENERATION = re.compile(r"_observed_generation$")
 MAINTENANCE = re.compile(r"(^|_)(maintenance|in_rollout|rollout_in_progress|deploying)(_|$)")
+
+# Labels that say which part of a summary or a histogram a series is, not whose.
+MEASURES = ("le", "quantile")
 
 Level = Callable[[str], Matrix | None]
 """What an expression was at each evaluation of the rule, or None where that can't be told."""
@@ -125,12 +130,13 @@ def _second_signals(seen: Seen, others: Iterable[Signal]) -> Iterator[_Gate]:
     for one in others:
         on = _shared(mine, one.values)
         if on and one.rule.expr != seen.rule.expr:
-            kept = _overlap(seen.firings, one.firings, on)
-            yield _Gate(Condition("second signal", "and", one.rule.expr, on), kept)
+            for slack in (0, NEAR):
+                kept = _overlap(seen.firings, one.firings, on, slack)
+                yield _Gate(Condition("second signal", "and", one.rule.expr, on), kept)
 
 
-def _overlap(mine: Firings, other: Firings, on: tuple[str, ...]) -> Mask:
-    """[firings] during which of ``mine`` the other's expression held for the same target."""
+def _overlap(mine: Firings, other: Firings, on: tuple[str, ...], slack: int) -> Mask:
+    """[firings] during which of ``mine``, give or take ``slack`` ms, the other's held for the same target."""
     found: Mask = np.zeros(len(mine), dtype=np.bool_)
     keys = [labels.keep(on) for labels in other.labels]
     for key, rows in _rows([labels.keep(on) for labels in mine.labels]).items():
@@ -141,8 +147,8 @@ def _overlap(mine: Firings, other: Firings, on: tuple[str, ...]) -> Mask:
         order = np.argsort(since, kind="stable")
         reached = np.maximum.accumulate(end[order])  # the latest end of what began until then
         which = np.flatnonzero(np.isin(mine.series, rows))
-        begun = np.searchsorted(since[order], mine.end[which], side="right")
-        found[which] = (begun > 0) & (reached[np.maximum(begun, 1) - 1] >= mine.start[which])
+        begun = np.searchsorted(since[order], mine.end[which] + slack, side="right")
+        found[which] = (begun > 0) & (reached[np.maximum(begun, 1) - 1] >= mine.start[which] - slack)
     return found
 
 
@@ -254,9 +260,13 @@ def _values(series: Sequence[Labels]) -> dict[str, frozenset[str]]:
 
 
 def _shared(mine: Mapping[str, frozenset[str]], theirs: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
-    """Label names by which both sides say what they are about: with some value in common (a quantile of 0.9 and one
-    of 0.99 have none). Sorted; empty where no target is in common."""
-    return tuple(name for name in sorted(mine) if name in theirs and not mine[name].isdisjoint(theirs[name]))
+    """The label names by which both sides say what they are about, sorted. Empty where some name never has the same
+    value on both: they are about different targets. That two sides look at different quantiles or buckets of the same
+    target does not matter."""
+    both = [name for name in sorted(mine) if name in theirs]
+    if any(mine[name].isdisjoint(theirs[name]) for name in both if name not in MEASURES):
+        return ()
+    return tuple(name for name in both if name not in MEASURES)
 
 
 def _rows(keys: Sequence[Labels]) -> dict[Labels, list[int]]:

@@ -12,6 +12,7 @@ that does not exist is null, and pairs are ``[before, after]``::
     gap                        how much less the best joint choice could at most cost, as a share; 0: it is the best
     front                      {joint [points], single {suggestion: [points]}}
     unjudged, unscored [{rule, reason}], unmatched [{rule, selector}], credible, doubts []
+    rule_tests                 {files, checks, failing [checks], together [checks]}, or null without --rule-tests
     accepted, refused          lists of suggestions
     routing                    those accepted that change Alertmanager's configuration
 
@@ -22,12 +23,15 @@ that does not exist is null, and pairs are ``[before, after]``::
     suggestion  {id, accepted, written, problem, change, template, slots {}, routing [words],
                  replaces {path, group, index}, provenance {proposer, model_sha256, prompt_sha256, seed},
                  grade, pattern, cluster {id, interval, line, facts {}}, rule, rules [], words, evidence,
-                 reasons [], doubts []}
+                 reasons [], doubts [], remarks [], and where accepted test {file, silent, fires}, rule_tests_changed
+                 [checks]}
+    check       {file, line, test, check, alert}
     evidence    {whole, parts {name: measure}, credible [ids], lucky [ids], null_model, notices, longest,
                  cut_pages, cut_minutes: [estimate, low, high], support {bursts, targets}, synthetic []}, or null
     rule        {kind, name, expr, for, keep_firing_for, labels {}, annotations {}}
 
 ``written`` is false for an accepted suggestion that could not be put into the user's file; ``problem`` says why.
+``test.silent`` and ``test.fires`` are "shown", or why the history gives no such case.
 The same report gives the same bytes.
 """
 
@@ -45,6 +49,7 @@ from rulegen import __version__
 from rulegen.core.candidate import Candidate, SlotValue
 from rulegen.core.cluster import Cluster, Companion, Season
 from rulegen.core.durations import format_duration
+from rulegen.core.exhibit import Shown
 from rulegen.core.outcome import (
     Evidence,
     Forecast,
@@ -63,6 +68,7 @@ from rulegen.core.rule import Rule, RuleRef
 from rulegen.core.spans import Span
 from rulegen.emit.alertmanager import words as routing_words
 from rulegen.emit.lostlabels import doubt
+from rulegen.emit.tested import rule_tests, tested
 from rulegen.emit.words import change
 
 SCHEMA = 1
@@ -84,8 +90,12 @@ _FACT_NUMBERS = (
 )
 
 
-def suggestions_json(report: Report, problems: Mapping[str, str]) -> bytes:
-    """The bytes of ``suggestions.json``. ``problems``: suggestion id → why it could not be written into its file."""
+def suggestions_json(
+    report: Report, problems: Mapping[str, str], shown: Shown | None = None, tests: Mapping[str, str] | None = None
+) -> bytes:
+    """The bytes of ``suggestions.json``. By suggestion id: ``problems``, why it could not be written into its file,
+    and ``tests``, where its unit tests stand; ``shown`` are those and the user's own."""
+    shown = shown or Shown()
     document = {
         "schema": SCHEMA,
         "version": __version__,
@@ -107,7 +117,10 @@ def suggestions_json(report: Report, problems: Mapping[str, str]) -> bytes:
         "credible": report.credible,
         "unmatched": [{"rule": rule, "selector": selector} for rule, selector in report.unmatched],
         "doubts": list(report.doubts),
-        "accepted": [_suggestion(one, report, problems) for one in report.suggestions],
+        "rule_tests": rule_tests(shown.rule_tests),
+        "accepted": [
+            _suggestion(one, report, problems) | tested(one, shown, tests or {}) for one in report.suggestions
+        ],
         "routing": [_suggestion(one, report, problems) for one in report.rerouted],
         "refused": [_suggestion(one, report, problems) for one in report.refused],
     }
@@ -151,6 +164,7 @@ def _suggestion(one: Suggestion, report: Report, problems: Mapping[str, str]) ->
         "evidence": _evidence(one.evidence),
         "reasons": list(one.reasons),
         "doubts": [worry] if worry else [],
+        "remarks": list(candidate.remarks),
     }
 
 

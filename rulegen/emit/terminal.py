@@ -12,11 +12,12 @@ from rich.text import Text
 
 from rulegen.core.durations import format_duration
 from rulegen.core.outcome import Measure, Report, Suggestion
+from rulegen.core.unittest import ChangedTest
 from rulegen.emit import figures
 from rulegen.emit.alertmanager import words as routing_words
 from rulegen.emit.evidence import time_text
 from rulegen.emit.lostlabels import doubt
-from rulegen.emit.output import CANDIDATES, SUGGESTIONS, Output
+from rulegen.emit.output import CANDIDATES, SUGGESTIONS, TESTS, Output
 from rulegen.emit.rulefile import Changed
 from rulegen.emit.ruleitem import item, ordered
 from rulegen.emit.words import change, changes, counted, delay, kept, number, one_line, why
@@ -38,6 +39,7 @@ class _Page:
     def __init__(self, report: Report, output: Output, console: Console, limit: int) -> None:
         self.report, self.console, self.limit = report, console, limit
         self.changed, self.problems = dict(output.changed), dict(output.problems)
+        self.tests, self.shown = dict(output.tests), output.shown
 
     def show(self) -> None:
         self._heading()
@@ -144,6 +146,12 @@ class _Page:
             self._line(f"not written: {problem}", "red")
         if worry := doubt(one, self.report):
             self._line(f"doubt: {worry}", "yellow")
+        broken = dict(self.shown.rule_tests.changed).get(one.id, ()) if self.shown.rule_tests else ()
+        for check in broken[: self.limit]:
+            self._line(f"changes your unit test {_checked(check)}", "yellow")
+        self._more(len(broken))
+        for remark in one.candidate.remarks:
+            self._line(remark)
         for line in figures.support(one.evidence, self.report.mode) if one.evidence else ():
             self._line(line)
         for line in _diff(one, self.changed.get(one.id)):
@@ -194,9 +202,28 @@ class _Page:
         self._front()
         if self.problems:
             self._line(f"{counted(len(self.problems), 'suggestion')} accepted but not written; see above.", "red")
+        self._tests()
         for worry in report.doubts:
             self._line(f"doubt: {worry}", "yellow")
         self._line(f"All evidence is in {SUGGESTIONS}, every other candidate in {CANDIDATES}.")
+
+    def _tests(self) -> None:
+        """The unit tests that were written, and how the user's fare."""
+        if exhibits := [one for one in self.shown.exhibits if one.suggestion in self.tests]:
+            cases = sum(len(one.cases) for one in exhibits)
+            lack = sum(len(one.cases) < 2 for one in self.shown.exhibits)
+            some = f"; {counted(lack, 'suggestion')} without one of its two cases, see {SUGGESTIONS}" * bool(lack)
+            self._line(f"Unit tests: {counted(cases, 'case')} cut from the history, in {TESTS}/{some}.")
+        found = self.shown.rule_tests
+        if found is None:
+            return
+        given = f"{counted(found.checks, 'check')} of {counted(found.files, 'file')}"
+        alone = {check for _, checks in found.changed for check in checks}
+        changed = {*alone, *found.together}
+        told = f"{counted(len(changed), 'check')} would change" if changed else "none would change"
+        self._line(f"Your unit tests: {given}, {told}" + f", {len(found.failing)} fail already" * bool(found.failing))
+        for check in sorted(set(found.together) - alone)[: self.limit]:
+            self._line(f"  with all changes together: {_checked(check)}", "yellow")
 
     def _front(self) -> None:
         """What else could be had; the best single changes of each rule are in the file."""
@@ -217,6 +244,11 @@ class _Page:
     def _line(self, text: str, style: str = "") -> None:
         # soft_wrap: a diff that is cut into lines of 80 is no diff any more
         self.console.print(Text(one_line(text), style=style), soft_wrap=True)
+
+
+def _checked(one: ChangedTest) -> str:
+    named = f'test "{one.test}": ' if one.test else ""
+    return f"{one.file}:{one.line}: {named}{one.check}"
 
 
 def _known(report: Report) -> list[Measure]:

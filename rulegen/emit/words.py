@@ -121,7 +121,7 @@ def why(cluster: Cluster) -> str:
             return f"it fires {share(facts.firing_share)} of the time"
         case Pattern.TIGHT_THRESHOLD:
             return f"half of its noise passes the threshold by {share(facts.margin)} or less"
-        case Pattern.CASCADE | Pattern.DUPLICATE:
+        case Pattern.CASCADE | Pattern.DUPLICATE if cluster.companions:
             return _company(cluster)
         case Pattern.SEASONAL if facts.season is not None:
             return f"{share(facts.season.share)} of its noise starts {hours(facts.season)}"

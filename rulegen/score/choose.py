@@ -27,11 +27,23 @@ EFFORT = 0.01  # a step of complexity must cut at least this share of the rule's
 COMPLEXITY = {
     "hold": 1,
     "retune": 2,
+    "floor": 1,
+    "latch": 1,
+    "relabel": 2,
     "carve_out": 3,
     "smooth": 3,
     "collapse": 3,
+    "late_data": 3,
+    "aggregate_expr": 8,  # a mean hides the one that is bad
+    "narrow": 10,  # nobody looks at the rest any more
+    "rescale": 5,
+    "split_severity": 8,
+    "absent_guard": 3,
+    "hysteresis": 8,
+    "dynamic_threshold": 10,  # what is usual moves
     "gate": 4,
     "burn_rate": 6,
+    "seasonal_mute": 8,
     "aggregate_count": 10,
     "aggregate_ratio": 10,
     "dedupe": 4,
@@ -40,7 +52,8 @@ COMPLEXITY = {
     "demote": 20,
 }
 TARGET = 4.0  # for each target that is named: a list of names ages
-EXTENT = 3.0  # for each doubling of the wait, the window or the threshold: far-reaching changes overfit
+EXTENT = 3.0  # for each doubling of the wait, the window, the offset or the threshold: far-reaching changes overfit
+KEEP = 0.2  # what giving up all that a rule catches itself must cut at least, as a share of its noise
 SHORT = 1e-10  # for each character of the new rules: between equals the shorter win, the old rule before all
 
 
@@ -109,7 +122,8 @@ def options_for(standing: Standing, ref: RuleRef, passed: Sequence[Verdict], wei
             EFFORT * _effort(standing.rules[ref], verdict.candidate) * whole + SHORT * _text(verdict.candidate)[0]
         )
         covers = frozenset(standing.leaning(ref, verdict.outcome).tolist())
-        found.append(Option(cost(verdict.outcome) + effort, covers))
+        given_up = KEEP * whole * (1 - len(covers) / max(1, len(found[0].covers))) if found[0].covers else 0.0
+        found.append(Option(cost(verdict.outcome) + effort + given_up, covers))
     return found
 
 
@@ -120,9 +134,11 @@ def _effort(old: Rule, candidate: Candidate) -> float:
         effort += TARGET * len(targets)
     limits = [found.threshold for rule in (old, *candidate.rules) if (found := comparison(rule.expr)) is not None]
     slots = candidate.proposal.slots
-    longer = (slots.get("for", old.hold), old.hold), (slots.get("window", 0), 0)
+    longer = (slots.get("for", old.hold), old.hold), (slots.get("window", 0), 0), (slots.get("offset", 0), 0)
     for new, now in longer:
         effort += EXTENT * math.log2(1 + max(0, new - now) / MINUTE) if isinstance(new, int) else 0
+    if isinstance(least := slots.get("least"), float):
+        effort += math.log2(1 + least) / 2  # what it leaves out is a handful of events, and can be counted
     if len(limits) == 2 and limits[0] * limits[1] > 0:
         effort += EXTENT * abs(math.log2(limits[1] / limits[0]))
     return effort

@@ -6,23 +6,30 @@ from dataclasses import replace
 
 from rulegen.core.candidate import Choice, Slot, Slots
 from rulegen.core.cluster import Cluster, Condition, Grade
+from rulegen.core.durations import MINUTE
 from rulegen.core.rule import Rule
-from rulegen.promql.rewrite import gated
-from rulegen.templates.hold import waits
-from rulegen.templates.template import Template, duration, word
+from rulegen.promql.rewrite import comparison, gated, within
+from rulegen.templates.template import Template, duration, durations, word
+
+# Two signs of one trouble need not show at one evaluation: they are scraped and averaged at different times.
+APART = (0, 2 * MINUTE, 5 * MINUTE)
 
 
 def slots(cluster: Cluster) -> tuple[Slot, ...] | None:
     choices = tuple(Choice(token, token) for token in _named(cluster))
     if not choices:
         return None
-    return Slot("condition", choices), Slot("for", waits(cluster.rule.hold))
+    return Slot("condition", choices), Slot("within", durations(*APART))
 
 
 def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
-    condition = _named(cluster)[word(filled, "condition")]
-    expr = gated(cluster.rule.expr, condition.join, condition.expr, condition.on)
-    return (replace(cluster.rule, expr=expr, hold=duration(filled, "for")),)
+    condition, window = _named(cluster)[word(filled, "condition")], duration(filled, "within")
+    expr, other = cluster.rule.expr, condition.expr
+    if window:
+        if condition.join != "and" or comparison(other) is None:
+            raise ValueError("only two comparisons can be looked for within a time")
+        expr, other = (within(side, window, cluster.interval) for side in (expr, other))
+    return (replace(cluster.rule, expr=gated(expr, condition.join, other, condition.on)),)
 
 
 def _named(cluster: Cluster) -> dict[str, Condition]:
