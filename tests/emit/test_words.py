@@ -86,3 +86,10 @@ def test_every_pattern_has_a_reason(make_suggestion) -> None:
     assert "80% of its noise starts from 02:00 to 04:00 UTC" in found
     assert len(set(found)) == len(Pattern)
     assert all(text and not text.endswith(".") for text in found)
+
+
+def test_a_note_says_what_was_never_seen(make_suggestion) -> None:
+    one = make_suggestion(RuleRef("r", "g", 0), OLD, OLD)
+    assert words.note(one, "incidents").endswith("(grade metrics)")
+    unseen = replace(one, evidence=replace(one.evidence, synthetic=("why",)))
+    assert words.note(unseen, "incidents").endswith("(grade metrics, partly synthetic)")
