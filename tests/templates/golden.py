@@ -10,7 +10,7 @@ from histories import PATH, ref
 from ruamel.yaml import YAML
 
 from rulegen.core.candidate import Slot, Slots, SlotValue
-from rulegen.core.cluster import Cluster, Companion, Facts, Grade, Inventory, Pattern, Relation
+from rulegen.core.cluster import Cluster, Companion, Condition, Facts, Grade, Inventory, Pattern, Relation
 from rulegen.core.durations import MINUTE, parse_duration
 from rulegen.core.labels import Labels
 from rulegen.core.rule import Rule, RuleRef
@@ -66,6 +66,7 @@ def _case(template: Template, given: dict[str, Any]) -> Case:
         labels=tuple(known.get("labels", {}).items()),
         values=tuple((label, value) for label, value in known.get("values", [])),
         thresholds=tuple(map(float, known.get("thresholds", []))),
+        conditions=tuple(_condition(one) for one in known.get("conditions", [])),
     )
     place = RuleRef(known.get("path", PATH), "g", 0)
     about = cluster(rule(given["rule"]), inventory, known.get("series", 4), place=place)
@@ -79,6 +80,11 @@ def _case(template: Template, given: dict[str, Any]) -> Case:
         tuple(rule(one) for one in given.get("rules", [])),
         tuple(given.get("routing", [])),
     )
+
+
+def _condition(given: dict[str, Any]) -> Condition:
+    on = given.get("on")
+    return Condition(given["kind"], given["join"], given["expr"], None if on is None else tuple(on))
 
 
 def _companion(number: int, given: dict[str, Any]) -> Companion:
