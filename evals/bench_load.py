@@ -2,7 +2,8 @@
 
 OpenMetrics reading beside ``promtool tsdb dump``: the text is what the dump printed. Fetching from a Prometheus by
 remote read and by queries, beside a bare client that pulls the bytes of the remote read's whole answer and looks at
-none. Prints the median of 5 of each (of one for the queries, which take long).
+none; then the same fetch by a first run, which fills the cache, and by a second, which reads it. Prints the median of
+5 of each (of one for the queries, which take long).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from statistics import median
 
@@ -21,7 +23,7 @@ import httpx
 from evals.independent import serving
 from rulegen.core.spans import Span
 from rulegen.ingest.openmetrics import read_metrics
-from rulegen.ingest.prometheus import connect, fetch_samples
+from rulegen.ingest.prometheus import Cache, connect, fetch_samples
 from rulegen.ingest.prometheus.remoteread import HEADERS, PATH, matchers, request
 
 TSDB = Path(__file__).parents[2] / "shared" / "data" / "alertops-tsdb" / "tsdb"
@@ -51,7 +53,7 @@ def main() -> None:
         reading = _timed(lambda: read_metrics(text))
         (data / "wal").rmdir()
         with serving(data, Path(folder)) as url:
-            fetching = _fetched(url)
+            fetching = _fetched(url, Path(folder, "cache"))
     print(f"{samples:,} samples, medians of {RUNS} (first read, compiling where nothing is cached: {cold:.2f} s)")
     for name, seconds in (("promtool tsdb dump", dumping), ("rulegen reads OpenMetrics", reading)):
         print(f"{name:28} {seconds:7.2f} s {samples / seconds / 1e6:7.2f} M samples/s")
@@ -64,7 +66,7 @@ class _WithoutRemoteRead(httpx.HTTPTransport):
         return httpx.Response(404) if request.url.path == PATH else super().handle_request(request)
 
 
-def _fetched(url: str) -> list[tuple[str, float, int]]:
+def _fetched(url: str, directory: Path) -> list[tuple[str, float, int]]:
     """(what, seconds, samples) of each way to fetch everything."""
     counts: list[int] = []
 
@@ -76,17 +78,25 @@ def _fetched(url: str) -> list[tuple[str, float, int]]:
         ):
             sum(map(len, got.iter_bytes()))
 
-    def fetch(transport: httpx.BaseTransport | None = None) -> None:
-        with connect(url, timeout_s=300, transport=transport) as conn:
+    def fetch(transport: httpx.BaseTransport | None = None, cache: Cache | None = None) -> None:
+        with connect(url, timeout_s=300, transport=transport, cache=cache) as conn:
             samples, _ = fetch_samples(conn, [EVERYTHING], HISTORY)
         counts.append(sum(len(one.times) for one in samples))
 
     fetch()  # compiles where nothing is cached
     chunked, bare = _timed(fetch), _timed(pull)
+    fresh = (directory / str(number) for number in count())  # a first run finds nothing
+    first = _timed(lambda: fetch(cache=Cache(next(fresh))))
+    filled = directory / "0"
+    second = _timed(lambda: fetch(cache=Cache(filled)))
+    size = sum(path.stat().st_size for path in filled.rglob("*") if path.is_file())
+    print(f"the cache takes {size / counts[0]:.2f} bytes a sample")
     queried = _timed(lambda: fetch(_WithoutRemoteRead()), 1)
     return [
         ("bare client, remote read", bare, counts[0]),
         ("rulegen fetches, remote read", chunked, counts[0]),
+        ("a first run, with a cache", first, counts[0]),
+        ("a second run, from it", second, counts[0]),
         ("rulegen fetches, queries", queried, counts[-1]),
     ]
 
@@ -102,16 +112,16 @@ def _timed(work: Callable[[], object], runs: int = RUNS) -> float:
 
 def _as_openmetrics(dumped: Path, text: Path) -> int:
     """Writes the dump's samples to ``text``; returns how many there are."""
-    count = 0
+    found = 0
     with dumped.open() as lines, text.open("w") as out:
         for line in lines:
             if match := _DUMPED.match(line):
                 name, labels, value, ms = match.groups()
                 inner = "{" + labels + "}" if labels else ""
                 out.write(f"{name}{inner} {value} {int(ms) / 1000:.3f}\n")
-                count += 1
+                found += 1
         out.write("# EOF\n")
-    return count
+    return found
 
 
 if __name__ == "__main__":

@@ -7,16 +7,21 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from rulegen.cluster.companions import Fired, companions
 from rulegen.cluster.conditions import Seen, Signal, conditions, signals
+from rulegen.cluster.counters import counters
 from rulegen.cluster.describe import describe
+from rulegen.cluster.hours import quiet_hours
+from rulegen.cluster.indicator import indicator
+from rulegen.cluster.telling import telling
 from rulegen.core.candidate import Candidate, Proposal
-from rulegen.core.cluster import Cluster, Condition, Grade
+from rulegen.core.cluster import Cluster, Companion, Condition, Grade, Inventory
 from rulegen.core.history import History
 from rulegen.core.labels import ALERT_NAME
 from rulegen.core.outcome import NEVER, Firings, Outcome, Verdict
 from rulegen.core.rule import Rule, RuleRef
 from rulegen.core.settings import Settings
-from rulegen.core.spans import Mask
+from rulegen.core.spans import Mask, Span, inside
 from rulegen.errors import UnsupportedError
 from rulegen.promql import ExpressionError, Matrix
 from rulegen.propose.refused import Refused
@@ -68,10 +73,19 @@ class Desk:
     before: Mapping[RuleRef, Outcome]
     credible: Mapping[RuleRef, Mask]
     null: Null | None  # None where luck is not measured: bursts are not incidents
+    marks: tuple[tuple[str, str], ...] = ()  # labels that the routing acts upon
     _outcomes: dict[str, Outcome | str] = field(default_factory=dict)  # by candidate id; str: why there is none
 
     @classmethod
-    def of(cls, history: History, settings: Settings, propose: Propose, interval: int, progress: Progress) -> Desk:
+    def of(
+        cls,
+        history: History,
+        settings: Settings,
+        propose: Propose,
+        interval: int,
+        progress: Progress,
+        marks: tuple[tuple[str, str], ...] = (),
+    ) -> Desk:
         replayer = Replayer(history, interval)
         alerting = [(ref, group, rule) for ref, group, rule in replayer.rules if rule.kind == "alert"]
         rules: dict[RuleRef, tuple[Rule, int]] = {}
@@ -108,6 +122,7 @@ class Desk:
             before,
             beyond,
             null,
+            marks,
         )
 
     def standing(self, parts: Parts) -> Standing:
@@ -146,6 +161,9 @@ class Desk:
         weeks = self.judge.weeks(parts.fit)
         protected = untouchable(self.settings.protect)
         watched = watched_alerts(rule for _, _, rule in self.history.rules)
+        every = [rule for _, _, rule in self.history.rules]
+        metrics = tuple(self.replayer.metrics)
+        beside = self._companions(parts)
         company = signals((rule, self.fired[ref]) for ref, (rule, _) in self.rules.items())
         for ref, (rule, _) in self.rules.items():
             if protected(rule) or watched(rule) or not self._noisy(ref, parts):
@@ -161,30 +179,71 @@ class Desk:
                 grade=self.replayer.grade(ref),
                 weeks=weeks,
                 incidents_touched=int(parts.fit[self.judge.block_of[self.before[ref].caught]].sum()),
+                companions=beside[ref],
+                vanished=self.replayer.vanished(ref, firings),
+                learned=self._learned(parts),
+                indicator=indicator(rule, every, metrics),
             )
-            found = self._conditions(ref, parts, noisy, company) if cluster.grade is Grade.METRICS else ()
-            yield replace(cluster, inventory=replace(cluster.inventory, conditions=found))
+            yield replace(cluster, inventory=self._known_of(cluster, parts, firings, noisy, company))
+
+    def _known_of(
+        self, cluster: Cluster, parts: Parts, firings: Firings, noisy: Mask, company: Sequence[Signal]
+    ) -> Inventory:
+        """The inventory with what more than the cluster's own episodes tells, from the fit part alone."""
+        ref, rule = cluster.ref, cluster.rule
+        known = self.judge.spans(parts.fit)
+        wrong = [] if self.judge.all_pages_are_noise else [target.span for target in self.judge.targets]
+        catching = self._catching(ref, parts)
+        raw = cluster.grade is Grade.METRICS
+        seen = Seen(rule, firings, noisy, catching)
+        return replace(
+            cluster.inventory,
+            conditions=self._conditions(ref, seen, company) if raw else (),
+            quiet_hours=quiet_hours(firings.start[noisy], wrong, known),
+            counters=counters(cluster.inventory.metrics, self.history.samples) if raw else (),
+            telling=telling(rule, firings, noisy, catching),
+            marks=self.marks,
+            service=self.replayer.service(ref, known, wrong) if raw else None,
+            reach=sum(span.length for span in self.history.recordings),
+        )
+
+    def _companions(self, parts: Parts) -> Mapping[RuleRef, tuple[Companion, ...]]:
+        """What else fires with each rule's noise, in the fit part alone. What fires by design says nothing."""
+        by_design = untouchable(())
+        noise, every = [], []
+        for ref, (rule, _) in self.rules.items():
+            firings = self.fired[ref]
+            fit = parts.fit[self.judge.blocks_at(firings.start)] & inside(firings.start, self.judge.judged)
+            if not by_design(rule):
+                every.append(Fired.of(ref, rule, firings, fit & (firings.start >= firings.warm)))
+            noise.append(Fired.of(ref, rule, firings, fit & self.judge.noise(firings)))
+        return companions(noise, every)
+
+    def _learned(self, parts: Parts) -> Span:
+        edges = self.judge.edges
+        blocks = np.flatnonzero(parts.fit)
+        return Span(int(edges[blocks[0]]), int(edges[blocks[-1] + 1]))
 
     def _noisy(self, ref: RuleRef, parts: Parts) -> bool:
         """Whether there is a pattern to learn from in the fit part: several pages, or one that did not end."""
         before = self.before[ref]
         return bool(before.pages[parts.fit].sum() >= LEAST_PAGES or before.minutes[parts.fit].sum() >= LEAST_MINUTES)
 
-    def _conditions(
-        self, ref: RuleRef, parts: Parts, noisy: Mask, company: Sequence[Signal]
-    ) -> tuple[Condition, ...]:
-        """What could gate the rule at ``ref``, told from the fit part alone."""
+    def _catching(self, ref: RuleRef, parts: Parts) -> Mask:
+        """[firings] those of the rule at ``ref`` that catch something in the fit part."""
         firings = self.fired[ref]
         vital = np.array([not one.negligible for one in self.judge.targets], dtype=np.bool_)
         pairs = catches(self.judge, firings, ref)
         catching = np.zeros(len(firings), dtype=np.bool_)
         catching[pairs[vital[pairs[:, 1]], 0]] = True
-        catching &= parts.fit[self.judge.blocks_at(firings.start)]
+        return catching & parts.fit[self.judge.blocks_at(firings.start)]
+
+    def _conditions(self, ref: RuleRef, seen: Seen, company: Sequence[Signal]) -> tuple[Condition, ...]:
+        """What could gate the rule at ``ref``."""
 
         def level(expr: str) -> Matrix | None:
-            return self.replayer.level(ref, expr, firings.grid)
+            return self.replayer.level(ref, expr, self.fired[ref].grid)
 
-        seen = Seen(self.rules[ref][0], firings, noisy, catching)
         return conditions(seen, company, self.replayer.metrics, level)
 
     def _candidates(self, cluster: Cluster) -> tuple[Candidate, ...]:

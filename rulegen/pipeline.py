@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from rulegen.core.durations import MINUTE
 from rulegen.core.history import History
+from rulegen.core.marks import marks
 from rulegen.core.outcome import Outcome, Report
 from rulegen.core.routing import Routing
 from rulegen.core.rule import RuleRef
@@ -13,6 +14,7 @@ from rulegen.core.settings import Settings
 from rulegen.core.spans import Mask
 from rulegen.desk import Desk, Progress, Propose, Selection
 from rulegen.pager import Pager
+from rulegen.relabelling import relabelled
 from rulegen.report import report
 from rulegen.reroute import reroute
 from rulegen.score.forecast import forecast
@@ -28,19 +30,36 @@ def suggest(
     interval: int = MINUTE,
     routing: Routing | None = None,
 ) -> Report:
+    """The report of :func:`study`."""
+    return study(history, settings, propose, progress, interval=interval, routing=routing)[1]
+
+
+def study(
+    history: History,
+    settings: Settings,
+    propose: Propose,
+    progress: Progress,
+    *,
+    interval: int = MINUTE,
+    routing: Routing | None = None,
+) -> tuple[Desk, Report]:
     """Finds the noise in ``history``, tries what ``propose`` offers, and reports what the replay proved.
 
-    ``interval`` (ms) is how often recorded alerts are taken to have been evaluated. ``routing`` turns firings into
-    notifications; without it a plain route stands in. Raises InputError for settings that can't be read.
+    Also the desk at which it was found, for what is to be shown from it. ``interval`` (ms) is how often recorded
+    alerts are taken to have been evaluated. ``routing`` turns firings into notifications; without it a plain route
+    stands in. Raises InputError for settings that can't be read.
     """
-    desk = Desk.of(history, settings, propose, interval, progress)  # the rules as they are, replayed and judged
+    known = marks(routing) if routing is not None else ()
+    desk = Desk.of(
+        history, settings, propose, interval, progress, known
+    )  # the rules as they are, replayed and judged
     parts = split(desk.judge)
     pager = Pager.of(desk, routing)
     # cluster → propose → replay → gate → choose; then without what Alertmanager would tell of too late
-    selection = pager.settled(parts, desk.select(parts))
+    selection = relabelled(pager, parts, pager.settled(parts, desk.select(parts)))
     method, unseen = _unseen(desk, parts, selection)
     ahead = forecast(desk.standing(parts), method, unseen, settings.seed)
-    return report(desk, parts, selection, ahead, pager, reroute(pager, parts, selection))
+    return desk, report(desk, parts, selection, ahead, pager, reroute(pager, parts, selection))
 
 
 def _unseen(

@@ -21,6 +21,7 @@ from rulegen.core.outcome import (
     Suggestion,
     Verdict,
     joined,
+    silent,
 )
 from rulegen.core.rule import RuleRef
 from rulegen.core.settings import Settings
@@ -112,11 +113,13 @@ def _credible_after(
         return {ref: outcome.delays(len(desk.judge.targets)) < NEVER for ref, outcome in changes.items()}
     fired: dict[RuleRef, Firings] = dict(desk.fired)
     for ref, candidate in chosen.items():
-        fired[ref] = joined(desk.replayer.replay(ref, candidate.rules, desk.rules[ref][1]))
+        replayed = desk.replayer.replay(ref, candidate.rules, desk.rules[ref][1])
+        fired[ref] = joined(replayed) if replayed else silent(fired[ref])
     outcomes = {**desk.before, **changes}
     caught = {ref: outcomes[ref].delays(len(desk.judge.targets)) < NEVER for ref in fired}
     beyond = credible(desk.judge, fired, caught, desk.null)
-    return {ref: beyond[ref] for ref in chosen}
+    none = np.zeros(len(desk.judge.targets), dtype=np.bool_)
+    return {ref: beyond.get(ref, none) for ref in chosen}
 
 
 def _evidence(desk: Desk, standing: Standing, cluster: Cluster, outcome: Outcome, beyond: Mask) -> Evidence:

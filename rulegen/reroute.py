@@ -97,7 +97,7 @@ def _tried(
         before = pager.told(rules, accepted)
         after = pager.told(rules, (*accepted, *candidate.routing))
         noise = int(before.noise[parts.known].sum()), int(after.noise[parts.known].sum())
-        reasons += _objections(pager.desk, standing, limit, cluster, before, after)
+        reasons += objections(pager.desk, standing, limit, cluster, before, after)
         for name, mask in (("fit", parts.fit), ("gate", parts.gate)):
             if (old := before.noise[mask].sum()) < (new := after.noise[mask].sum()):
                 reasons.append(f"adds noise on the {name} part: notifications {old} → {new}")
@@ -106,9 +106,13 @@ def _tried(
     return Tried(cluster, candidate, noise, tuple(dict.fromkeys(reasons)))
 
 
-def _objections(
+def objections(
     desk: Desk, standing: Standing, limit: np.ndarray, cluster: Cluster, before: Told, after: Told
 ) -> Iterable[str]:
+    """Why a change that leads from ``before`` to ``after`` would keep something from people that they need to hear.
+
+    ``limit`` [targets] is the ms from each target's start within which somebody has to be told of it.
+    """
     late = np.flatnonzero(standing.protected & (after.delay > limit) & (before.delay <= limit))
     names = [desk.judge.targets[index].id for index in late[:5]]
     if len(late):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rulegen.core.durations import format_duration
-from rulegen.core.labels import Labels
+from rulegen.core.labels import EMPTY, Labels
 from rulegen.core.rule import RuleSet
 from rulegen.core.semantics import Semantics
 from rulegen.core.series import Samples
@@ -26,8 +26,12 @@ LOOKBACK = 300_000  # ms
 
 @dataclass(frozen=True, slots=True)
 class Alert:
+    """``series`` and ``value`` are what the annotations were written from; two alerts may differ in them."""
+
     labels: Labels
     annotations: tuple[tuple[str, str], ...]
+    series: Labels = field(default=EMPTY, compare=False)
+    value: float = field(default=math.nan, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +119,21 @@ class _Run:
         wanted = {firings.labels[int(row)] for row in firings.series[here]}
         annotations = self._annotations(result, wanted, time)
         for labels in sorted(wanted):
-            yield Alert(labels, tuple(sorted(annotations[labels].items())))
+            yield annotations[labels]
 
-    def _annotations(self, result: RuleResult, wanted: set[Labels], time: int) -> dict[Labels, dict[str, str]]:
-        """The annotations of the firing alerts ``wanted``: those of the last evaluation at which each held."""
+    def _annotations(self, result: RuleResult, wanted: set[Labels], time: int) -> dict[Labels, Alert]:
+        """The firing alerts ``wanted`` with their annotations: those of the last evaluation at which each held."""
         rule, engine = result.rule, self.ran.engine
         around = asking(engine, Around(self.test.external_labels, self.test.external_url))
-        found: dict[Labels, dict[str, str]] = {}
+        found: dict[Labels, Alert] = {}
         while len(found) < len(wanted) and time >= self.test.start:
             for series, value in _vector(engine, rule.expr, time - result.group.query_offset):
                 labels = alert_labels(rule.name, rule.labels, series, value, time, around)
                 if labels in wanted and labels not in found:
-                    texts = rule.annotations.items()
-                    found[labels] = {name: _text(text, series, value, time, around) for name, text in texts}
+                    texts = {
+                        name: _text(text, series, value, time, around) for name, text in rule.annotations.items()
+                    }
+                    found[labels] = Alert(labels, tuple(sorted(texts.items())), series, value)
             time -= self.interval
         return found
 

@@ -15,7 +15,7 @@ NOUNS = {"core", "errors", "rulegen"}  # rulegen: the package itself, which hold
 ENGINE = NOUNS | {"promql"}
 LOWER = ENGINE | {"templates", "gotemplate"}
 STAGES = ("ingest", "cluster", "propose", "replay", "score", "emit")
-PIPELINE = {"desk", "pager", "reroute", "report", "pipeline", "ruletest", "backtest"}
+PIPELINE = {"desk", "pager", "reroute", "report", "pipeline", "ruletest", "backtest", "exhibit", "firm", "proof"}
 # What each part may import beside itself. Stages never import one another; only the pipeline knows them all.
 ALLOWED: dict[str, set[str]] = {
     "__init__": set(),
@@ -32,6 +32,9 @@ ALLOWED: dict[str, set[str]] = {
     "desk": LOWER | set(STAGES),
     "backtest": LOWER | set(STAGES),  # replay, judged
     "ruletest": LOWER | set(STAGES),  # replay over what a unit test gives
+    "firm": LOWER | set(STAGES) | {"ruletest"},  # which annotations a unit test can expect
+    "exhibit": LOWER | set(STAGES) | {"desk", "ruletest", "firm"},  # suggestions → unit tests cut from the history
+    "proof": LOWER | set(STAGES) | {"desk", "ruletest", "exhibit"},  # suggestions as written, put to unit tests
     "pager": LOWER | set(STAGES) | {"desk"},  # firings → notifications, judged
     "reroute": LOWER | set(STAGES) | {"desk", "pager"},  # changes of the routing, judged by notifications
     "report": LOWER | set(STAGES) | {"desk", "pager", "reroute"},

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache as once
 from pathlib import Path
 
 from rulegen.cli.sources import Sources
@@ -306,7 +307,13 @@ def connection(sources: Sources) -> Iterator[Connection]:
             yield conn
     finally:
         if cache is not None and cache.trouble:
-            print(f"rulegen: {cache.trouble}", file=sys.stderr)
+            _say(cache.trouble)
+
+
+@once
+def _say(trouble: Problem) -> None:
+    """On standard error, once a process: a command may connect more than once."""
+    print(f"rulegen: {trouble}", file=sys.stderr)
 
 
 def cache_directory() -> Path | None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 READ, SERVER, JUDGE, ASK = "What to read", "How to ask the server", "How to judge", "Who proposes"
+WRITE = "What to write"
 PAGES = 'severity=~"page|critical|"'  # Settings' own; said here again, since --help imports nothing
 
 

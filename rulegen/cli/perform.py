@@ -20,14 +20,17 @@ from rulegen.core.routing import Routing
 from rulegen.core.settings import Settings
 from rulegen.core.source import RoutingSource
 from rulegen.emit.alertmanager import FRAGMENT, added, fragment, spliced
-from rulegen.emit.output import output
+from rulegen.emit.output import output, rule_files
+from rulegen.emit.resource import Resource
 from rulegen.emit.terminal import show
 from rulegen.emit.writer import check as check_out
 from rulegen.emit.writer import write
 from rulegen.errors import InputError
 from rulegen.ingest.alertmanager import parse_alertmanager, read_alertmanager_source
+from rulegen.ingest.unittests import find_unit_tests
 from rulegen.pager import plain_routing
-from rulegen.pipeline import suggest
+from rulegen.pipeline import study
+from rulegen.proof import proved
 
 SHOWN_PROBLEMS = 40  # a file of metrics names its first 20 bad lines and counts the others itself
 SHOWN_SUGGESTIONS = 10
@@ -37,11 +40,20 @@ FROM_SERVER = (
 )
 
 
-def perform(sources: Sources, settings: Settings, asked: Asked, out: Path, *, strict: bool, quiet: bool) -> None:
+def perform(
+    sources: Sources,
+    settings: Settings,
+    asked: Asked,
+    out: Path,
+    *,
+    resource: Resource | None = None,
+    strict: bool,
+    quiet: bool,
+) -> None:
     """Reads what ``sources`` name, finds suggestions, writes them to ``out`` and shows them on standard output.
 
-    With ``strict`` bad items among good ones are fatal; ``quiet`` leaves progress away.
-    Raises RulegenError.
+    With ``resource`` rule files go out as PrometheusRules. With ``strict`` bad items among good ones are fatal;
+    ``quiet`` leaves progress away. Raises RulegenError.
     """
     check_sources(sources, settings)
     apart(files(sources), out)
@@ -49,20 +61,29 @@ def perform(sources: Sources, settings: Settings, asked: Asked, out: Path, *, st
     check_out(out)
     given = read_alertmanager_source(sources.alertmanager) if sources.alertmanager else None
     routing = given[0] if given else None
+    tests = find_unit_tests(sources.rule_tests) if sources.rule_tests else None
     with watching(quiet) as progress:
         found = read(sources, progress)
-        apart((Path(source.path) for source in found.sources), out)
+        apart([Path(source.path) for source in found.sources], out)
+        if resource is not None:  # what can't become one is told before the long work
+            resource.of([(source.path, source.text) for source in found.sources])
         tell(found, strict)
         who = proposer(asked, demote=settings.demote, seed=settings.seed, strict=strict)
-        report = suggest(found.history, settings, who.propose, progress, interval=sources.interval, routing=routing)
+        desk, report = study(
+            found.history, settings, who.propose, progress, interval=sources.interval, routing=routing
+        )
+        roots = [str(path) for path in sources.rules]
+        rules = rule_files(report, found.sources, roots)
+        shown = proved(desk, report, rules, found.sources, tests, progress)
     told = (FROM_SERVER,) if report.suggestions and not sources.rules and len(found.history.rules) else ()
     report = replace(report, doubts=(*report.doubts, *found.doubts, *told, *who.doubts()))
     fragments, unsplit = _fragments(report, given, settings)
     report = replace(report, doubts=(*report.doubts, *unsplit))
-    written = output(report, found.sources, [str(path) for path in sources.rules], fragments)
+    written = output(report, found.sources, roots, fragments, rules=rules, shown=shown, resource=resource)
     write(out, written.files)
     show(report, written, Console(highlight=False), limit=SHOWN_SUGGESTIONS)
-    print(f"\n{who.title}\nWritten to {out}: rules/, suggestions.json, candidates.jsonl.gz")
+    tops = "rules/, tests/" if written.tests else "rules/"
+    print(f"\n{who.title}\nWritten to {out}: {tops}, suggestions.json, candidates.jsonl.gz")
 
 
 def _fragments(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from rulegen.core.durations import MINUTE, SECOND
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Span
-from rulegen.emit.output import RULES
+from rulegen.emit.output import RULES, TESTS
 from rulegen.errors import InputError, UnsupportedError
 from rulegen.promql import ExpressionError, selectors
 from rulegen.score.paging import matching
@@ -25,6 +25,7 @@ class Sources:
     alerts: Path | None = None
     rules: tuple[Path, ...] = ()
     compare: tuple[Path, ...] = ()  # rules to set beside those
+    rule_tests: tuple[Path, ...] = ()  # promtool's unit tests of the rules
     incidents: Path | None = None
     alertmanager: Path | None = None
     impact: str = ""
@@ -71,14 +72,15 @@ def files(sources: Sources) -> tuple[Path, ...]:
     return tuple(path for path in given if path is not None)
 
 
-def apart(paths: Iterable[Path], out: Path) -> None:
-    """Raises InputError when one of ``paths`` lies where the rules of this run will stand."""
-    replaced = (out / RULES).resolve()
-    for path in paths:
-        if path.resolve().is_relative_to(replaced):
-            raise InputError(
-                f"{path}: lies in {out / RULES}, which this run writes anew; name another place for --out"
-            )
+def apart(paths: Collection[Path], out: Path) -> None:
+    """Raises InputError when one of ``paths`` lies where the rules or tests of this run will stand."""
+    for folder in (RULES, TESTS):
+        replaced = (out / folder).resolve()
+        for path in paths:
+            if path.resolve().is_relative_to(replaced):
+                raise InputError(
+                    f"{path}: lies in {out / folder}, which this run writes anew; name another place for --out"
+                )
 
 
 def _contradictions(sources: Sources) -> Iterator[str]:

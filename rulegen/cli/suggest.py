@@ -64,13 +64,24 @@ def suggest(
     samples: Annotated[int, options.opt("--samples", "Questions to the model a cluster.", options.ASK, "N")] = 8,
     seed: Annotated[int, options.opt("--seed", "For everything that is drawn.", options.ASK, "N")] = 0,
     alertmanager: options.Alertmanager = None,
+    rule_tests: Annotated[
+        options.Files | None,
+        options.opt("--rule-tests", "promtool's unit tests of the rules; file or directory.", options.READ, "PATH"),
+    ] = None,
+    form: Annotated[
+        str,
+        options.opt("--format", "Rule files as they came, or resources.", options.WRITE, "plain|prometheusrule"),
+    ] = "plain",
+    namespace: Annotated[
+        str, options.opt("--namespace", "Namespace of those resources.", options.WRITE, "NAME")
+    ] = "",
     quiet: options.Quiet = False,
 ) -> None:
     """Read a team's alert history; write the rule changes that a replay of it proved."""
     from rulegen.cli.perform import perform
     from rulegen.cli.proposer import Asked
     from rulegen.cli.sources import Sources
-    from rulegen.cli.values import label_names, milliseconds, moment, number, time_span
+    from rulegen.cli.values import label_names, milliseconds, moment, number, resource_of, time_span
     from rulegen.core.durations import SECOND
     from rulegen.core.settings import Settings
 
@@ -81,6 +92,7 @@ def suggest(
         rules=tuple(rules or ()),
         incidents=incidents,
         alertmanager=alertmanager,
+        rule_tests=tuple(rule_tests or ()),
         impact=impact,
         judged=tuple(time_span("--judged", text) for text in judged or ()),
         since=milliseconds("--since", since, least=SECOND) if since else None,
@@ -110,4 +122,5 @@ def suggest(
         seed=number("--seed", seed),
     )
     asked = Asked(proposer, model, number("--samples", samples, least=1))
-    perform(sources, settings, asked, out, strict=strict, quiet=quiet)
+    resource = resource_of(form, namespace)
+    perform(sources, settings, asked, out, resource=resource, strict=strict, quiet=quiet)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from rulegen.core.durations import YEAR, format_duration, parse_duration
 from rulegen.core.spans import Span
+from rulegen.emit.resource import Resource
 from rulegen.errors import InputError
 from rulegen.ingest.incidents import parse_judged
 from rulegen.ingest.names import is_label_name
 from rulegen.ingest.times import parse_time
 
+_NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123
 LONGEST = 100 * YEAR
 
 
@@ -60,3 +64,14 @@ def time_span(option: str, text: str) -> Span:
         return parse_judged(text)
     except ValueError as error:
         raise InputError(f"{option}: {error}") from None
+
+
+def resource_of(form: str, namespace: str) -> Resource | None:
+    """What ``--format`` and ``--namespace`` ask for: None for files as they came. Raises InputError."""
+    if form not in ("plain", "prometheusrule"):
+        raise InputError(f"--format: {form!r} is neither plain nor prometheusrule")
+    if namespace and form == "plain":
+        raise InputError("--namespace is for resources: give --format prometheusrule")
+    if namespace and not _NAMESPACE.fullmatch(namespace):
+        raise InputError(f"--namespace: {namespace!r} is no namespace (small letters, digits and -, at most 63)")
+    return Resource(namespace) if form == "prometheusrule" else None

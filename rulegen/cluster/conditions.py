@@ -137,7 +137,8 @@ def _second_signals(seen: Seen, others: Iterable[Signal]) -> Iterator[_Gate]:
 
 
 def _overlap(mine: Firings, other: Firings, on: tuple[str, ...], slack: int) -> Mask:
-    """[firings] during which of ``mine``, give or take ``slack`` ms, the other's held for the same target."""
+    """[firings] during which of ``mine``, give or take ``slack`` ms, the other's expression held for the same
+    target."""
     found: Mask = np.zeros(len(mine), dtype=np.bool_)
     keys = [labels.keep(on) for labels in other.labels]
     for key, rows in _rows([labels.keep(on) for labels in mine.labels]).items():

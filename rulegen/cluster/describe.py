@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rulegen.cluster.identifiers import identifiers
 from rulegen.cluster.pattern import name_pattern
+from rulegen.cluster.season import season
 from rulegen.core.alert import Episode
-from rulegen.core.cluster import Cluster, Facts, Grade, Inventory
-from rulegen.core.durations import MINUTE
+from rulegen.core.cluster import Cluster, Companion, Facts, Grade, Inventory, Season
+from rulegen.core.durations import HOUR, MINUTE
 from rulegen.core.labels import ALERT_NAME
 from rulegen.core.outcome import Firings
 from rulegen.core.rule import Rule, RuleRef
@@ -21,6 +24,7 @@ from rulegen.promql import selectors
 from rulegen.promql.rewrite import Comparison, comparison
 
 FLAP = 10 * MINUTE
+BACK = HOUR  # a series that vanished and fires again within this long was only missing
 TOGETHER = 2 * MINUTE
 MOST_VALUES = 8
 MOST_THRESHOLDS = 16
@@ -39,28 +43,42 @@ def describe(
     grade: Grade,
     weeks: float,
     incidents_touched: int,
+    companions: tuple[Companion, ...] = (),
+    vanished: NDArray[np.float64] | None = None,
+    learned: Span | None = None,
+    indicator: str = "",
 ) -> Cluster:
     """The cluster of one rule's noise.
 
     ``noisy`` [firings] marks the firings that are noise, ``peaks`` [firings] holds the extreme value of the deciding
-    comparison's left side while each lasted (NaN where there is none), ``weeks`` is the judged time they come from.
+    comparison's left side while each lasted (NaN where there is none), ``weeks`` is the judged time they come from,
+    ``learned`` the span that holds it (default: the firings' grid). ``vanished`` [firings] is 1 where the series that
+    fired was gone when the firing ended, 0 where it was there, NaN where that is not known. ``companions`` and
+    ``indicator`` are passed on.
     """
     found = comparison(rule.expr)
     fallen = rule.expr + rule.name + str(ref)
-    facts = _facts(firings, noisy, peaks, found, weeks, incidents_touched)
+    facts = replace(
+        _facts(firings, noisy, peaks, found, weeks, incidents_touched),
+        vanished_share=_vanished(firings, noisy, vanished),
+        season=_season(firings, noisy, learned),
+        volatile=_volatile(firings, noisy, {ALERT_NAME, *rule.labels}),
+        indicator=indicator,
+    )
     return Cluster(
         id="c-" + hashlib.sha256(fallen.encode()).hexdigest()[:10],
         rule=rule,
         ref=ref,
         interval=firings.grid.step,
         grade=grade,
-        pattern=name_pattern(facts),
+        pattern=name_pattern(facts, companions),
         facts=facts,
         inventory=_inventory(rule, firings, noisy, peaks, found),
         episodes=tuple(
             Episode(firings.labels[int(firings.series[i])], Span(int(firings.start[i]), int(firings.end[i])))
             for i in np.flatnonzero(noisy)
         ),
+        companions=companions,
     )
 
 
@@ -104,6 +122,39 @@ def _gaps(firings: Firings) -> NDArray[np.int64]:
     between = firings.start[order][1:] - firings.end[order][:-1]
     gaps[order[1:][same]] = between[same]
     return gaps
+
+
+def _vanished(firings: Firings, noisy: Mask, vanished: NDArray[np.float64] | None) -> float:
+    """Of the noise whose ends are known, the share whose series was gone then and fires again soon."""
+    if vanished is None:
+        return 0.0
+    back = np.zeros(len(firings), dtype=np.bool_)
+    order = np.lexsort((firings.start, firings.series))
+    same = firings.series[order][1:] == firings.series[order][:-1]
+    back[order[:-1]] = same & (firings.start[order][1:] - firings.end[order][:-1] <= BACK)
+    known = noisy & ~np.isnan(vanished)
+    return float((back & (vanished == 1))[known].mean()) if known.any() else 0.0
+
+
+def _season(firings: Firings, noisy: Mask, learned: Span | None) -> Season | None:
+    begin = max(firings.warm, learned.start if learned else firings.grid.start)
+    return season(firings.start[noisy], begin, learned.end if learned else firings.grid.end)
+
+
+def _volatile(firings: Firings, noisy: Mask, own: set[str]) -> tuple[str, ...]:
+    """The label names whose values are replaced, told by all firings up to the last noise: a pod that pages rightly
+    is a pod too."""
+    if not noisy.any():
+        return ()
+    seen = firings.start <= firings.start[noisy].max()
+    series, start, end = firings.series[seen], firings.start[seen], firings.end[seen]
+    found = []
+    for name in sorted({name for row in np.unique(series).tolist() for name in firings.labels[row]} - own):
+        ids: dict[str, int] = {}
+        which = [ids.setdefault(one[name], len(ids)) if name in one else -1 for one in firings.labels]
+        if identifiers(tuple(ids), np.array(which, dtype=np.int64)[series], start, end).volatile:
+            found.append(name)
+    return tuple(found)
 
 
 def _together(start: NDArray[np.int64], series: NDArray[np.int64]) -> float:

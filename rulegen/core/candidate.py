@@ -97,7 +97,7 @@ RoutingChange = Inhibition | Grouping | Mute
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A proposal rendered to rules that parse. ``rules`` take the place of the rule at ``replaces``; without any, the
-    rule is switched off. ``routing`` is added to Alertmanager's configuration.
+    rule is switched off. ``routing`` is added to Alertmanager's configuration. ``remarks`` explain the rules.
 
     ``id`` depends on the replaced rule and on what was rendered alone, so it is stable across runs and proposers.
     """
@@ -109,3 +109,4 @@ class Candidate:
     change: Change
     proposal: Proposal
     routing: tuple[RoutingChange, ...] = ()
+    remarks: tuple[str, ...] = ()

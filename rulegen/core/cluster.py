@@ -37,6 +37,20 @@ class Grade(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Season:
+    """The hours in which noise comes: from ``begin`` for ``hours``, counted from midnight UTC, or from Monday's where
+    ``period`` (ms) is a week. ``share`` of the episodes start in them, in ``recurring`` of all days (or weeks) there
+    is one, and ``p`` is the chance that some hours hold as much of as many episodes that start at any hour."""
+
+    period: int
+    begin: int
+    hours: int
+    share: float
+    recurring: float
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """The figures of one cluster, measured on the part of the history that proposals may learn from.
 
@@ -57,6 +71,10 @@ class Facts:
     firing_share: float  # of the history's evaluations, those at which the rule fires
     margin: float  # median over episodes of (peak − threshold) / |threshold|; NaN when there is no threshold
     incidents_touched: int  # incidents that this rule catches
+    vanished_share: float = 0.0  # episodes that end as their series vanishes, and start again within an hour
+    season: Season | None = None  # None: no hours stand out
+    volatile: tuple[str, ...] = ()  # labels whose values are replaced: a restarted pod is a new alert
+    indicator: str = ""  # the metric that a service level could be measured by, where no burn rate reads it yet
 
 
 class Relation(StrEnum):
@@ -104,13 +122,38 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Level:
+    """What a service achieves while nothing is known to be wrong: ``good`` is the share of all events (or of the
+    time) that was not bad, ``quiet`` the number of events in an hour with little traffic (0 where what is counted are
+    no events).
+
+    For requests that are slower than a bucket of a histogram, ``bound`` is the bucket's label ``le``.
+    """
+
+    good: float
+    quiet: float = 0.0
+    bound: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The service level behind a rule. ``expr`` is the rule's with the recording rules that it reads written out;
+    ``levels``, best bound first, has one entry, or one for each bound that comes into question."""
+
+    expr: str
+    levels: tuple[Level, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """What exists, in a fixed order: a proposal points into it by number (m3, l2, v7, t1) and so can't invent names.
 
     ``labels`` are the label names of the firing series with the number of their values, ``values`` the label pairs
     that tell the noisiest series apart, noisiest first, ``thresholds`` numbers a threshold may take, rising.
     ``conditions`` (g0, g1, …) could gate the rule, ``quiet_hours`` (h0, …) are times of the week that hold noise and
-    no incident. ``counters`` are those of the metrics whose series only grow, up to resets.
+    no incident. ``counters`` are those of the metrics whose series only grow, up to resets. ``telling`` (k0, k1, …)
+    are label pairs of the firings that caught something. ``marks`` (m0, m1, …) are label pairs by which the routing
+    mutes, inhibits or routes.
     """
 
     metrics: tuple[str, ...] = ()
@@ -120,6 +163,10 @@ class Inventory:
     conditions: tuple[Condition, ...] = ()
     quiet_hours: tuple[TimeInterval, ...] = ()
     counters: tuple[str, ...] = ()
+    telling: tuple[tuple[str, str], ...] = ()
+    marks: tuple[tuple[str, str], ...] = ()
+    service: Service | None = None  # None: there is no service level in the rule, or no data on it
+    reach: int = 0  # how much history there is, ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,12 @@ class Firings:
         return int((self.end - self.start).max()) if len(self) else 0
 
 
+def silent(firings: Firings) -> Firings:
+    """A rule in the place of that of ``firings`` that never fires, or is gone."""
+    none = np.zeros(0, dtype=np.int64)
+    return Firings(firings.grid, (), none, none, none, none, firings.warm)
+
+
 def joined(several: Sequence[Firings]) -> Firings:
     """The firings of several rules over the same grid as those of one. Raises ValueError without any."""
     if not several:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 Range = tuple[int, int]  # both ends included
+_DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,14 @@ class TimeInterval:
             and _is_in(at.year, self.years)
         )
 
+    def __str__(self) -> str:
+        """``monday:friday 02:00 to 04:00 UTC``; months, years and days of the month in Alertmanager's own form."""
+        days = ", ".join(map(days_of_week, self.weekdays)) if self.weekdays else "every day"
+        hours = ", ".join(f"{clock(a)} to {clock(b)}" for a, b in self.times) if self.times else "all day"
+        fields = ("days_of_month", self.days_of_month), ("months", self.months), ("years", self.years)
+        more = "".join(f" {name} {', '.join(f'{a}:{b}' for a, b in spans)}" for name, spans in fields if spans)
+        return f"{days} {hours}{more} {self.location}"
+
     @staticmethod
     def _day_is_in(at: datetime, ranges: Iterable[Range]) -> bool:
         length = calendar.monthrange(at.year, at.month)[1]
@@ -47,6 +56,17 @@ class TimeInterval:
             if first <= length and first <= at.day <= min(last, length):
                 return True
         return False
+
+
+def days_of_week(span: Range) -> str:
+    """(1, 5) → ``monday:friday``, (0, 0) → ``sunday``."""
+    first, last = span
+    return _DAYS[first] if first == last else f"{_DAYS[first]}:{_DAYS[last]}"
+
+
+def clock(minute: int) -> str:
+    """Minute of the day → ``02:30``."""
+    return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
 def _is_in(value: int, ranges: tuple[Range, ...] | None) -> bool:

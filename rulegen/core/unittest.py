@@ -66,3 +66,30 @@ class UnitTestFile:
     group_order: tuple[str, ...]
     fuzzy: bool
     tests: tuple[UnitTest, ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ChangedTest:
+    """A check of a user's unit test that holds today and would not: in ``file``, at ``line``. ``test`` is the test's
+    name ("" where it has none), ``check`` what is checked, ``alert`` the alert that it is about ("" for others)."""
+
+    file: str
+    line: int
+    test: str
+    check: str
+    alert: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTests:
+    """The user's unit tests with the rules as they are and as they would be.
+
+    ``failing`` do not hold as it is, and nobody is blamed. ``changed`` [by suggestion id] would change with this
+    suggestion alone, ``together`` with all that were written.
+    """
+
+    files: int
+    checks: int
+    failing: tuple[ChangedTest, ...] = ()
+    changed: tuple[tuple[str, tuple[ChangedTest, ...]], ...] = ()
+    together: tuple[ChangedTest, ...] = ()

@@ -12,7 +12,7 @@ from rulegen.core.outcome import Suggestion
 from rulegen.core.rerouted import free_name, rerouted, takers
 from rulegen.core.routing import Inhibition, Matcher, Route, Routing
 from rulegen.core.source import Insertion, RoutingSource
-from rulegen.core.timeinterval import Range, TimeInterval
+from rulegen.core.timeinterval import TimeInterval, clock, days_of_week
 from rulegen.emit import scalar
 from rulegen.emit.splice import Splice, applied
 from rulegen.emit.words import MARK, one_line
@@ -22,7 +22,6 @@ HEAD = """\
 # What rulegen would add to the Alertmanager configuration. Each part goes below the key of its name; new routes come
 # first among the children of the route named above them, so that they see their alerts before the others do.
 """
-_DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def words(change: RoutingChange) -> str:
         source = ", ".join(map(str, change.source))
         return one_line(f"not while {{{source}}} fires with the same {', '.join(change.equal)}")
     if isinstance(change, Mute):
-        return one_line("mute " + "; ".join(_times(one) for one in change.times))
+        return one_line("mute " + "; ".join(map(str, change.times)))
     timers = (change.group_wait, change.group_interval, change.repeat_interval)
     wait, interval, repeat = map(format_duration, timers)
     return one_line(f"group by {', '.join(change.group_by)}; wait {wait}, interval {interval}, repeat {repeat}")
@@ -146,10 +145,10 @@ def _interval(name: str, change: Mute) -> Iterator[str]:
 def _time_interval(one: TimeInterval) -> Iterator[str]:
     fields: list[str] = []
     if one.times is not None:
-        spans = ", ".join(f"{{start_time: '{_clock(a)}', end_time: '{_clock(b)}'}}" for a, b in one.times)
+        spans = ", ".join(f"{{start_time: '{clock(a)}', end_time: '{clock(b)}'}}" for a, b in one.times)
         fields.append(f"times: [{spans}]")
     if one.weekdays is not None:
-        fields.append(f"weekdays: [{', '.join(scalar.single(_days(span)) for span in one.weekdays)}]")
+        fields.append(f"weekdays: [{', '.join(scalar.single(days_of_week(span)) for span in one.weekdays)}]")
     for name in ("days_of_month", "months", "years"):
         ranges = getattr(one, name)
         if ranges is not None:
@@ -159,21 +158,6 @@ def _time_interval(one: TimeInterval) -> Iterator[str]:
         fields.append(f"location: {scalar.scalar(zone)}")
     for number, text in enumerate(fields):
         yield ("  - " if not number else "    ") + text
-
-
-def _days(span: Range) -> str:
-    first, last = span
-    return _DAYS[first] if first == last else f"{_DAYS[first]}:{_DAYS[last]}"
-
-
-def _clock(minute: int) -> str:
-    return f"{minute // 60:02d}:{minute % 60:02d}"
-
-
-def _times(one: TimeInterval) -> str:
-    days = ", ".join(_days(span) for span in one.weekdays) if one.weekdays else "every day"
-    clock = ", ".join(f"{_clock(a)} to {_clock(b)}" for a, b in one.times) if one.times else "all day"
-    return f"{days} {clock} {one.location}"
 
 
 def _matchers(matchers: Sequence[Matcher]) -> str:

@@ -9,6 +9,7 @@ that does not exist is null, and pairs are ``[before, after]``::
                                later [ids], added_delay {median, largest}, plain_route}
     forecast                   {method, measure, cut_pages, cut_minutes, loss}: [estimate, low, high] each, or null
     unjudged, unscored [{rule, reason}], unmatched [{rule, selector}], credible, doubts []
+    rule_tests                 {files, checks, failing [checks], together [checks]}, or null without --rule-tests
     accepted, refused          lists of suggestions
     routing                    those accepted that change Alertmanager's configuration
 
@@ -16,11 +17,14 @@ that does not exist is null, and pairs are ``[before, after]``::
     suggestion  {id, accepted, written, problem, change, template, slots {}, routing [words],
                  replaces {path, group, index}, provenance {proposer, model_sha256, prompt_sha256, seed},
                  grade, pattern, cluster {id, interval, line, facts {}}, rule, rules [], words, evidence,
-                 reasons [], doubts []}
+                 reasons [], doubts [], remarks [], and where accepted test {file, silent, fires}, rule_tests_changed
+                 [checks]}
+    check       {file, line, test, check, alert}
     evidence    {whole, parts {name: measure}, credible [ids], lucky [ids], null_model, notices, longest}, or null
     rule        {kind, name, expr, for, keep_firing_for, labels {}, annotations {}}
 
 ``written`` is false for an accepted suggestion that could not be put into the user's file; ``problem`` says why.
+``test.silent`` and ``test.fires`` are "shown", or why the history gives no such case.
 The same report gives the same bytes.
 """
 
@@ -36,13 +40,15 @@ from typing import Any
 
 from rulegen import __version__
 from rulegen.core.candidate import Candidate, SlotValue
-from rulegen.core.cluster import Cluster
+from rulegen.core.cluster import Cluster, Companion, Season
 from rulegen.core.durations import format_duration
+from rulegen.core.exhibit import Shown
 from rulegen.core.outcome import Evidence, Forecast, Measure, Notices, Outcome, Report, Suggestion, Verdict
 from rulegen.core.rule import Rule, RuleRef
 from rulegen.core.spans import Span
 from rulegen.emit.alertmanager import words as routing_words
 from rulegen.emit.lostlabels import doubt
+from rulegen.emit.tested import rule_tests, tested
 from rulegen.emit.words import change
 
 SCHEMA = 1
@@ -60,11 +66,16 @@ _FACT_NUMBERS = (
     "firing_share",
     "margin",
     "incidents_touched",
+    "vanished_share",
 )
 
 
-def suggestions_json(report: Report, problems: Mapping[str, str]) -> bytes:
-    """The bytes of ``suggestions.json``. ``problems``: suggestion id → why it could not be written into its file."""
+def suggestions_json(
+    report: Report, problems: Mapping[str, str], shown: Shown | None = None, tests: Mapping[str, str] | None = None
+) -> bytes:
+    """The bytes of ``suggestions.json``. By suggestion id: ``problems``, why it could not be written into its file,
+    and ``tests``, where its unit tests stand; ``shown`` are those and the user's own."""
+    shown = shown or Shown()
     document = {
         "schema": SCHEMA,
         "version": __version__,
@@ -83,7 +94,10 @@ def suggestions_json(report: Report, problems: Mapping[str, str]) -> bytes:
         "credible": report.credible,
         "unmatched": [{"rule": rule, "selector": selector} for rule, selector in report.unmatched],
         "doubts": list(report.doubts),
-        "accepted": [_suggestion(one, report, problems) for one in report.suggestions],
+        "rule_tests": rule_tests(shown.rule_tests),
+        "accepted": [
+            _suggestion(one, report, problems) | tested(one, shown, tests or {}) for one in report.suggestions
+        ],
         "routing": [_suggestion(one, report, problems) for one in report.rerouted],
         "refused": [_suggestion(one, report, problems) for one in report.refused],
     }
@@ -127,6 +141,7 @@ def _suggestion(one: Suggestion, report: Report, problems: Mapping[str, str]) ->
         "evidence": _evidence(one.evidence),
         "reasons": list(one.reasons),
         "doubts": [worry] if worry else [],
+        "remarks": list(candidate.remarks),
     }
 
 
@@ -157,7 +172,37 @@ def _slot(value: SlotValue) -> Any:
 def _cluster(one: Cluster) -> dict[str, Any]:
     facts: dict[str, Any] = {name: _figure(getattr(one.facts, name)) for name in _FACT_NUMBERS}
     facts |= {name: format_duration(getattr(one.facts, name)) for name in _FACT_DURATIONS}
-    return {"id": one.id, "interval": format_duration(one.interval), "line": one.rule.line or None, "facts": facts}
+    facts |= {
+        "season": _season(one.facts.season),
+        "volatile": list(one.facts.volatile),
+        "indicator": one.facts.indicator or None,
+    }
+    return {
+        "id": one.id,
+        "interval": format_duration(one.interval),
+        "line": one.rule.line or None,
+        "facts": facts,
+        "companions": [_companion(companion) for companion in one.companions],
+    }
+
+
+def _season(one: Season | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    figures = {name: _figure(getattr(one, name)) for name in ("share", "recurring", "p")}
+    return {"period": format_duration(one.period), "begin": one.begin, "hours": one.hours, **figures}
+
+
+def _companion(one: Companion) -> dict[str, Any]:
+    return {
+        "rule": _ref(one.ref),
+        "labels": dict(one.labels),
+        "relation": str(one.relation),
+        "lag_seconds": _figure(one.lag / 1000),
+        "share": _figure(one.share),
+        "excess": _figure(one.excess),
+        "equal": list(one.equal),
+    }
 
 
 def _ref(ref: RuleRef) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from rich.text import Text
 
 from rulegen.core.durations import format_duration
 from rulegen.core.outcome import Measure, Report, Suggestion
+from rulegen.core.unittest import ChangedTest
 from rulegen.emit.alertmanager import words as routing_words
 from rulegen.emit.evidence import time_text
 from rulegen.emit.lostlabels import doubt
-from rulegen.emit.output import CANDIDATES, SUGGESTIONS, Output
+from rulegen.emit.output import CANDIDATES, SUGGESTIONS, TESTS, Output
 from rulegen.emit.rulefile import Changed
 from rulegen.emit.ruleitem import item, ordered
 from rulegen.emit.words import change, changes, counted, delay, kept, number, one_line, share, why
@@ -37,6 +38,7 @@ class _Page:
     def __init__(self, report: Report, output: Output, console: Console, limit: int) -> None:
         self.report, self.console, self.limit = report, console, limit
         self.changed, self.problems = dict(output.changed), dict(output.problems)
+        self.tests, self.shown = dict(output.tests), output.shown
 
     def show(self) -> None:
         self._heading()
@@ -137,6 +139,12 @@ class _Page:
             self._line(f"not written: {problem}", "red")
         if worry := doubt(one, self.report):
             self._line(f"doubt: {worry}", "yellow")
+        broken = dict(self.shown.rule_tests.changed).get(one.id, ()) if self.shown.rule_tests else ()
+        for check in broken[: self.limit]:
+            self._line(f"changes your unit test {_checked(check)}", "yellow")
+        self._more(len(broken))
+        for remark in one.candidate.remarks:
+            self._line(remark)
         for line in _diff(one, self.changed.get(one.id)):
             self._line(line, _STYLES.get(line[:1], ""))
 
@@ -184,9 +192,28 @@ class _Page:
             self._more(len(report.unscored))
         if self.problems:
             self._line(f"{counted(len(self.problems), 'suggestion')} accepted but not written; see above.", "red")
+        self._tests()
         for worry in report.doubts:
             self._line(f"doubt: {worry}", "yellow")
         self._line(f"All evidence is in {SUGGESTIONS}, every other candidate in {CANDIDATES}.")
+
+    def _tests(self) -> None:
+        """The unit tests that were written, and how the user's fare."""
+        if exhibits := [one for one in self.shown.exhibits if one.suggestion in self.tests]:
+            cases = sum(len(one.cases) for one in exhibits)
+            lack = sum(len(one.cases) < 2 for one in self.shown.exhibits)
+            some = f"; {counted(lack, 'suggestion')} without one of its two cases, see {SUGGESTIONS}" * bool(lack)
+            self._line(f"Unit tests: {counted(cases, 'case')} cut from the history, in {TESTS}/{some}.")
+        found = self.shown.rule_tests
+        if found is None:
+            return
+        given = f"{counted(found.checks, 'check')} of {counted(found.files, 'file')}"
+        alone = {check for _, checks in found.changed for check in checks}
+        changed = {*alone, *found.together}
+        told = f"{counted(len(changed), 'check')} would change" if changed else "none would change"
+        self._line(f"Your unit tests: {given}, {told}" + f", {len(found.failing)} fail already" * bool(found.failing))
+        for check in sorted(set(found.together) - alone)[: self.limit]:
+            self._line(f"  with all changes together: {_checked(check)}", "yellow")
 
     def _more(self, total: int) -> None:
         if total > self.limit:
@@ -195,6 +222,11 @@ class _Page:
     def _line(self, text: str, style: str = "") -> None:
         # soft_wrap: a diff that is cut into lines of 80 is no diff any more
         self.console.print(Text(one_line(text), style=style), soft_wrap=True)
+
+
+def _checked(one: ChangedTest) -> str:
+    named = f'test "{one.test}": ' if one.test else ""
+    return f"{one.file}:{one.line}: {named}{one.check}"
 
 
 def _row(one: Suggestion) -> tuple[str, ...]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import calendar
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from difflib import SequenceMatcher
 
 from rulegen.core.candidate import Proposal, SlotValue
-from rulegen.core.cluster import Cluster, Pattern
-from rulegen.core.durations import format_duration
+from rulegen.core.cluster import Cluster, Pattern, Relation, Season
+from rulegen.core.durations import DAY, SECOND, format_duration
+from rulegen.core.labels import ALERT_NAME
 from rulegen.core.outcome import Measure, Suggestion
 from rulegen.core.rule import Rule
 from rulegen.emit.expression import Token, canonical, tokens
@@ -124,8 +126,35 @@ def why(cluster: Cluster) -> str:
             return f"it fires {share(facts.firing_share)} of the time"
         case Pattern.TIGHT_THRESHOLD:
             return f"half of its noise passes the threshold by {share(facts.margin)} or less"
+        case Pattern.CASCADE | Pattern.DUPLICATE if cluster.companions:
+            return _company(cluster)
+        case Pattern.SEASONAL if facts.season is not None:
+            return f"{share(facts.season.share)} of its noise starts {hours(facts.season)}"
+        case Pattern.MISSING_DATA:
+            return f"{share(facts.vanished_share)} of its noise ends as the series vanishes, and soon starts again"
+        case Pattern.WITHOUT_SLO:
+            return f"it watches a symptom of {facts.indicator}, and no rule pages for its error budget"
         case _:
             return f"{number(facts.per_week)} noisy firings a week, {number(facts.minutes)} minutes in all"
+
+
+def hours(season: Season) -> str:
+    """``from 02:00 to 04:00 UTC``, ``on Mondays from 02:00 to 04:00 UTC``."""
+    day, first = divmod(season.begin, 24)
+    last = (first + season.hours) % 24
+    weekday = f"on {calendar.day_name[day]}s " if season.period > DAY else ""
+    return f"{weekday}from {first:02d}:00 to {last:02d}:00 UTC"
+
+
+def _company(cluster: Cluster) -> str:
+    """What the companion does that gives the cluster its name."""
+    wanted = Relation.DUPLICATE if cluster.pattern is Pattern.DUPLICATE else Relation.LEADS
+    one = next(one for one in cluster.companions if one.relation is wanted)
+    name = one.labels.get(ALERT_NAME, str(one.ref))
+    if wanted is Relation.DUPLICATE:
+        return f"{name} fires together with {share(one.share)} of its noise, and the other way round"
+    lag = format_duration(round(abs(one.lag) / SECOND) * SECOND)
+    return f"{name} fires {lag} before {share(one.share)} of its noise, {number(one.excess)} times what chance gives"
 
 
 def counted(number: int, what: str) -> str:

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from rulegen.emit.output import ALERTMANAGER, RULES, SUGGESTIONS
+from rulegen.emit.output import ALERTMANAGER, RULES, SUGGESTIONS, TESTS
 from rulegen.errors import InputError, RulegenError
 
+_FOLDERS = (RULES, TESTS, ALERTMANAGER)
 _MARKS = (SUGGESTIONS, f".{SUGGESTIONS}.tmp")  # the second: a run that was killed while it wrote
 _NOT_OURS = "is not empty and was not written by rulegen; name another directory for --out, or empty this one"
 _USERS_TO_MEND = (
@@ -51,12 +52,12 @@ def check(out: Path) -> None:
 def write(out: Path, files: Sequence[tuple[str, bytes]]) -> None:
     """Writes ``files`` [(relative path, content), as :class:`~rulegen.emit.output.Output` has them] below ``out``.
 
-    What an earlier run left there is replaced, its whole ``rules/`` and ``alertmanager/`` included; until everything
-    new is on the disk it stays as it is. Raises InputError for a directory that is not rulegen's or not writable,
-    RulegenError for a disk that is full or fails; neither leaves a partial output behind.
+    What an earlier run left there is replaced, its whole ``rules/``, ``tests/`` and ``alertmanager/`` included; until
+    everything new is on the disk it stays as it is. Raises InputError for a directory that is not rulegen's or not
+    writable, RulegenError for a disk that is full or fails; neither leaves a partial output behind.
     """
     check(out)
-    tops = sorted({path.split("/")[0] for path, _ in files} | {RULES, ALERTMANAGER})
+    tops = sorted({path.split("/")[0] for path, _ in files} | set(_FOLDERS))
     made = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -80,8 +81,9 @@ def _aside(out: Path, top: str) -> Path:
 
 def _prepare(out: Path, files: Sequence[tuple[str, bytes]]) -> None:
     """Everything on the disk, under names that nobody takes for the output."""
-    rules = _aside(out, RULES)
-    shutil.rmtree(rules, ignore_errors=True)  # of a run that was killed
+    folders = [_aside(out, top) for top in _FOLDERS]
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
     # suggestions.json first: its temporary file marks the directory as ours if we are killed from here on.
     for path, content in sorted(files, key=lambda file: file[0] != SUGGESTIONS):
         top, _, rest = path.partition("/")
@@ -91,9 +93,10 @@ def _prepare(out: Path, files: Sequence[tuple[str, bytes]]) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-    rules.mkdir(exist_ok=True)
-    for folder, _, _ in os.walk(rules):
-        _sync(Path(folder))
+    folders[0].mkdir(exist_ok=True)
+    for folder in folders:
+        for inner, _, _ in os.walk(folder):
+            _sync(Path(inner))
 
 
 def _swap(new: Path, place: Path) -> None:

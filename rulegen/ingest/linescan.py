@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from rulegen.promql.rows import kernel
 
 Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int64]
@@ -24,7 +25,7 @@ STATE = 6
 _DIGITS, _POWER = 15, 22
 _POWERS = np.array([float(f"1e{power}") for power in range(_POWER + 1)])
 
-_compiled: Any = numba.njit(cache=True, nogil=True)
+_compiled: Any = kernel
 
 
 @_compiled

@@ -69,6 +69,14 @@ def read_rules(
     return RuleSet(tuple(groups)), tuple(sources), tuple(problems)
 
 
+def rules_in(path: str, text: str, default_interval_ms: int = MINUTE) -> tuple[RuleSet, tuple[Problem, ...], bool]:
+    """The rules in the ``text`` of a rule file, what is wrong with it, and whether it has the form that Prometheus
+    itself loads: groups, and no resource. Raises InputError for a text that is no rule file."""
+    file = _File(path, text, named=True, default_interval=default_interval_ms)
+    file.read()
+    return RuleSet(tuple(file.groups)), tuple(sorted(file.reader.problems)), file.plain
+
+
 @dataclass(frozen=True, slots=True)
 class _Found:
     path: str
@@ -122,6 +130,7 @@ class _File:
     groups: list[RuleGroup] = field(default_factory=list)
     texts: list[RuleText] = field(default_factory=list)
     holds_groups: bool = False
+    plain: bool = True  # no resource, no namespace
     taken: dict[str, str] = field(default_factory=dict)  # group name → the resource that has it
 
     def __post_init__(self) -> None:
@@ -146,6 +155,7 @@ class _File:
     def _document(self, node: Node, first: bool) -> None:
         if not isinstance(node, MappingNode):
             raise self._unusable(node.line, f"not a rule file: {node.kind} where groups: is expected")
+        self.plain = self.plain and node.get("kind") is None and node.get("namespace") is None
         if node.get("kind") is not None:
             self._resource(node)
         elif node.get("groups") is None:

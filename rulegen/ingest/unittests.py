@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -101,6 +101,40 @@ def read_unit_tests(path: FilePath) -> UnitTestFile:
     if not documents or not isinstance(documents[0], MappingNode):
         raise InputError(f"{name}: not a unit-test file (rule_files and tests are expected)")
     return _Reader(name, documents[0]).read()
+
+
+def find_unit_tests(paths: Iterable[FilePath]) -> tuple[UnitTestFile, ...]:
+    """The unit-test files among ``paths``; of a directory, each ``*.yml`` and ``*.yaml`` below it that has tests.
+
+    Raises InputError with everything that is wrong with them, also where a directory has none.
+    """
+    found: list[UnitTestFile] = []
+    wrong: list[str] = []
+    for path in paths:
+        inner = _below(Path(path)) if Path(path).is_dir() else [path]
+        if not inner:
+            wrong.append(f"{os.fspath(path)}: no unit tests in this directory")
+        for one in inner:
+            try:
+                found.append(read_unit_tests(one))
+            except InputError as error:
+                wrong += error.messages
+    if wrong:
+        raise InputError(*wrong)
+    return tuple({os.path.realpath(file.path): file for file in found}.values())
+
+
+def _below(folder: Path) -> list[FilePath]:
+    files = sorted(path for path in folder.rglob("*.y*ml") if path.suffix in (".yml", ".yaml") and path.is_file())
+    return [os.fspath(path) for path in files if _has_tests(path)]
+
+
+def _has_tests(path: Path) -> bool:
+    try:
+        documents = parse_documents(read_text(path).removeprefix("\ufeff"))
+    except (YamlError, InputError):
+        return False  # it may be anything
+    return bool(documents) and isinstance(documents[0], MappingNode) and documents[0].get("tests") is not None
 
 
 class _Reader:

@@ -6,6 +6,7 @@ value is quoted, and put into place with ``transform``. Expressions never meet a
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,13 @@ _PRECEDENCE = {
     **dict.fromkeys(("+", "-"), 4),
     **dict.fromkeys(("*", "/", "%", "atan2"), 5),
     "^": 6,
+}
+_ARITHMETIC: dict[str, Callable[[float, float], float]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "^": operator.pow,
 }
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _MATCH_OPERATORS = (  # a tuple, since the parser's enums cannot be hashed
@@ -99,6 +107,22 @@ def with_comparison(expr: str, left: str, op: str, threshold: float) -> str:
     return _replace_binary(expr, found.index, new)
 
 
+def with_threshold(expr: str, threshold: float) -> str:
+    """``expr`` with another number in its deciding comparison. Raises ValueError as :func:`with_comparison` does."""
+    found = comparison(expr)
+    if found is None:
+        raise ValueError("the expression has no threshold")
+    return with_comparison(expr, found.left, found.op, threshold)
+
+
+def with_left(expr: str, change: Callable[[str], str]) -> str:
+    """``expr`` with ``change`` made to its deciding comparison's left side. Raises ValueError without one."""
+    found = comparison(expr)
+    if found is None:
+        raise ValueError("the expression has no threshold")
+    return with_comparison(expr, change(found.left), found.op, found.threshold)
+
+
 def with_deciding(expr: str, wrap: Callable[[str], str]) -> str:
     """``expr`` with ``wrap`` applied to its deciding comparison's left side, or to all of it when there is none."""
     found = comparison(expr)
@@ -138,16 +162,6 @@ def fill(pattern: str, **parts: str) -> str:
     return pp.transform(pp.parse(pattern), place).prettify()
 
 
-def excluding(expr: str, label: str, values: Sequence[str]) -> str:
-    """``expr`` with ``label!~"a|b"`` added to each of its selectors."""
-    return _matching(expr, f"{_label(label)}!~{quote(alternatives(values))}")
-
-
-def only(expr: str, label: str, values: Sequence[str]) -> str:
-    """``expr`` with ``label=~"a|b"`` added to each of its selectors."""
-    return _matching(expr, f"{_label(label)}=~{quote(alternatives(values))}")
-
-
 def without_matchers(expr: str, labels: Iterable[str]) -> str:
     """``expr`` with every matcher on one of ``labels`` left out of its range selectors."""
     unwanted = set(labels)
@@ -157,7 +171,7 @@ def without_matchers(expr: str, labels: Iterable[str]) -> str:
             return None
         selector = node.vector_selector
         selector.matchers = pp.Matchers([m for m in selector.matchers.matchers if m.name not in unwanted])
-        return pp.parse(_selector(selector, window=round(node.range.total_seconds() * 1000)))
+        return pp.parse(selector_text(selector, window=round(node.range.total_seconds() * 1000)))
 
     return pp.transform(pp.parse(expr), None, loosen).prettify()
 
@@ -165,6 +179,33 @@ def without_matchers(expr: str, labels: Iterable[str]) -> str:
 def alternatives(values: Iterable[str]) -> str:
     """An RE2 expression that matches exactly ``values``, whatever characters they hold."""
     return "|".join(_META.sub(r"\\\1", value) for value in values)
+
+
+def literals(expr: str) -> tuple[float, ...]:
+    """The numbers that stand in ``expr``, in reading order."""
+    found: list[float] = []
+
+    def look(node: pp.Expr) -> pp.Expr | None:
+        if isinstance(node, pp.NumberLiteral):
+            found.append(node.val)
+        return None
+
+    pp.transform(pp.parse(expr), look)
+    return tuple(found)
+
+
+def with_literal(expr: str, at: int, value: float) -> str:
+    """``expr`` with ``value`` in the place of the number at ``at``, as :func:`literals` counts them."""
+    seen = -1
+
+    def place(node: pp.Expr) -> pp.Expr | None:
+        nonlocal seen
+        if not isinstance(node, pp.NumberLiteral):
+            return None
+        seen += 1
+        return pp.parse(number(value)) if seen == at else None
+
+    return pp.transform(pp.parse(expr), None, place).prettify()
 
 
 def windows(expr: str) -> tuple[int, ...]:
@@ -184,7 +225,7 @@ def with_window(expr: str, old: int, new: int) -> str:
 
     def widen(node: pp.Expr) -> pp.Expr | None:
         if isinstance(node, pp.MatrixSelector) and round(node.range.total_seconds() * 1000) == old:
-            return pp.parse(_selector(node.vector_selector, window=new))
+            return pp.parse(selector_text(node.vector_selector, window=new))
         return None
 
     return pp.transform(pp.parse(expr), None, widen).prettify()
@@ -192,7 +233,38 @@ def with_window(expr: str, old: int, new: int) -> str:
 
 def averaged(expr: str, window: int, step: int) -> str:
     """The mean of ``expr`` over ``window`` ms: a range of a bare selector, else a subquery every ``step`` ms."""
-    return _over_time("avg_over_time", expr, window, step)
+    return over_time("avg_over_time", expr, window, step)
+
+
+def over_time(function: str, expr: str, window: int, step: int, offset: int = 0) -> str:
+    """``function`` of ``expr`` over ``window`` ms that end ``offset`` ms ago: of a range of a bare selector, else of
+    a subquery every ``step`` ms."""
+    node = _unwrapped(pp.parse(expr))
+    back = f" offset {format_duration(offset)}" if offset else ""
+    if isinstance(node, pp.VectorSelector) and not (offset and (node.offset or node.at)):
+        return pp.parse(f"{function}({selector_text(node, window=window)}{back})").prettify()
+    inner = f"({node.prettify()})" if isinstance(node, (pp.BinaryExpr, pp.UnaryExpr)) else node.prettify()
+    # A subquery's operand cannot be put in by transform; it is text that the parser itself has just printed.
+    return pp.parse(f"{function}({inner}[{format_duration(window)}:{format_duration(step)}]{back})").prettify()
+
+
+def bridged(expr: str, function: str, window: int) -> str:
+    """``expr`` with every selector of single samples, ``ALERTS`` left out, replaced by ``function`` of its samples of
+    the last ``window`` ms."""
+
+    ranged = False  # a range is visited right before the selector in it; what is put in is visited too
+
+    def bridge(node: pp.Expr) -> pp.Expr | None:
+        nonlocal ranged
+        if isinstance(node, pp.MatrixSelector):
+            ranged = True
+        elif isinstance(node, pp.VectorSelector):
+            single, ranged = not ranged, False
+            if single and node.name not in ("ALERTS", "ALERTS_FOR_STATE"):
+                return pp.parse(f"{function}({selector_text(node, window=window)})")
+        return None
+
+    return pp.transform(pp.parse(expr), bridge).prettify()
 
 
 def within(expr: str, window: int, step: int) -> str:
@@ -203,29 +275,63 @@ def within(expr: str, window: int, step: int) -> str:
     if found is None or found.index or not found.ordered:
         raise ValueError("the expression is no comparison with a number")
     extreme = "max_over_time" if found.rising else "min_over_time"
-    return with_comparison(expr, _over_time(extreme, found.left, window, step), found.op, found.threshold)
-
-
-def _over_time(function: str, expr: str, window: int, step: int) -> str:
-    node = pp.parse(expr)
-    while isinstance(node, pp.ParenExpr):
-        node = node.expr
-    if isinstance(node, pp.VectorSelector):
-        return pp.parse(f"{function}({_selector(node, window=window)})").prettify()
-    inner = f"({node.prettify()})" if isinstance(node, (pp.BinaryExpr, pp.UnaryExpr)) else node.prettify()
-    # A subquery's operand cannot be put in by transform; it is text that the parser itself has just printed.
-    return pp.parse(f"{function}({inner}[{format_duration(window)}:{format_duration(step)}])").prettify()
+    return with_comparison(expr, over_time(extreme, found.left, window, step), found.op, found.threshold)
 
 
 def aggregated(expr: str, op: str, by: Sequence[str]) -> str:
     """``op by (labels) (expr)``; without labels ``op (expr)``."""
-    grouping = f" by ({', '.join(_label(name) for name in by)}) " if by else ""
+    grouping = f" by ({', '.join(checked_label(name) for name in by)}) " if by else ""
     return fill(f"{op}{grouping}(A)", A=expr)
+
+
+def ratio(expr: str) -> tuple[str, str] | None:
+    """The two sides of ``expr`` where it is a quotient, else None."""
+    node = _unwrapped(pp.parse(expr))
+    if not isinstance(node, pp.BinaryExpr) or str(node.op) != "/" or _number(node.rhs) is not None:
+        return None
+    return node.lhs.prettify(), node.rhs.prettify()
+
+
+def counted(expr: str) -> str:
+    """``expr`` with each per-second ``rate`` made the number of events in its window."""
+
+    def count(node: pp.Expr) -> pp.Expr | None:
+        if isinstance(node, pp.Call) and node.func.name == "rate":
+            return pp.parse(f"increase({node.args[0].prettify()})")
+        return None
+
+    return pp.transform(pp.parse(expr), None, count).prettify()
+
+
+def grouping(expr: str) -> tuple[str, ...] | None:
+    """The labels by which ``expr`` is aggregated, also both sides of a quotient alike; None where it is not."""
+    parts = ratio(expr)
+    if parts is not None:
+        left, right = map(grouping, parts)
+        return left if left == right else None
+    node = _unwrapped(pp.parse(expr))
+    if not isinstance(node, pp.AggregateExpr) or node.modifier is None or node.modifier.type != pp.AggModifierType.By:
+        return None
+    return tuple(node.modifier.labels)
+
+
+def regrouped(expr: str, by: Sequence[str]) -> str:
+    """``expr`` aggregated by other labels. Raises ValueError where :func:`grouping` finds none."""
+    if grouping(expr) is None:
+        raise ValueError("the expression is not aggregated by labels")
+    parts = ratio(expr)
+    if parts is not None:
+        return fill("A / B", A=regrouped(parts[0], by), B=regrouped(parts[1], by))
+    node = _unwrapped(pp.parse(expr))
+    assert isinstance(node, pp.AggregateExpr)
+    if node.param is not None:
+        raise ValueError(f"{node.op} takes a parameter")
+    return aggregated(node.expr.prettify(), str(node.op), by)
 
 
 def gated(expr: str, join: str, condition: str, on: Sequence[str] | None) -> str:
     """``expr join on (labels) (condition)``, ``join``: ``and`` or ``unless``; without ``on`` all labels match."""
-    matching = "" if on is None else f" on ({', '.join(_label(name) for name in on)})"
+    matching = "" if on is None else f" on ({', '.join(checked_label(name) for name in on)})"
     return fill(f"A {join}{matching} B", A=expr, B=condition)
 
 
@@ -246,49 +352,11 @@ def number(value: float) -> str:
     return f"{Decimal(text):f}" if "e-" in text and abs(value) > 1e-9 else text
 
 
-def _replace_binary(expr: str, index: int, new: str) -> str:
-    replacement, seen = pp.parse(new), -1
-
-    def place(node: pp.Expr) -> pp.Expr | None:
-        nonlocal seen
-        if isinstance(node, pp.BinaryExpr):
-            seen += 1
-            if seen == index:
-                return replacement
-        return None
-
-    return pp.transform(pp.parse(expr), place).prettify()
-
-
-def _binding(node: pp.Expr) -> int:
-    """How tightly the outermost operator of ``node`` binds; calls, selectors and aggregations hold together."""
-    if isinstance(node, pp.BinaryExpr):
-        return _PRECEDENCE[str(node.op)]
-    return 5 if isinstance(node, pp.UnaryExpr) else 7
-
-
-def _number(node: pp.Expr) -> float | None:
-    if isinstance(node, pp.ParenExpr):
-        return _number(node.expr)
-    if isinstance(node, pp.UnaryExpr):
-        inner = _number(node.expr)
-        return None if inner is None else -inner
-    return node.val if isinstance(node, pp.NumberLiteral) else None
-
-
-def _matching(expr: str, matcher: str) -> str:
-    def narrow(node: pp.Expr) -> pp.Expr | None:
-        if isinstance(node, pp.MatrixSelector):
-            return pp.parse(_selector(node.vector_selector, (matcher,), round(node.range.total_seconds() * 1000)))
-        if isinstance(node, pp.VectorSelector):
-            return pp.parse(_selector(node, (matcher,)))
-        return None
-
-    return pp.transform(pp.parse(expr), narrow).prettify()
-
-
-def _selector(node: pp.VectorSelector, extra: Sequence[str] = (), window: int | None = None) -> str:
-    """A selector's PromQL from its parts, with ``extra`` matchers and, when given, a range ``window`` in ms."""
+def selector_text(
+    node: pp.VectorSelector, extra: Sequence[str] = (), window: int | None = None, offset: int | None = None
+) -> str:
+    """A selector's PromQL from its parts, with ``extra`` matchers and, when given, a range ``window`` and in place of
+    its own an ``offset``, in ms. Raises ValueError where matchers are joined by ``or``."""
     if node.matchers.or_matchers:
         raise ValueError("selectors with `or` between matchers are not rewritten")
     matchers = [f"{m.name}{_operator(m)}{quote(m.value)}" for m in node.matchers.matchers]
@@ -306,17 +374,61 @@ def _selector(node: pp.VectorSelector, extra: Sequence[str] = (), window: int | 
         text += " @ start()" if "Start" in kind else " @ end()" if "End" in kind else ""
         if node.at.at is not None:
             text += f" @ {node.at.at.timestamp():.3f}"
-    if node.offset is not None and node.offset.total_seconds():
-        ms = round(node.offset.total_seconds() * 1000)
-        text += f" offset {'-' if ms < 0 else ''}{format_duration(abs(ms))}"
+    if offset is None:
+        offset = round(node.offset.total_seconds() * 1000) if node.offset is not None else 0
+    if offset:
+        text += f" offset {'-' if offset < 0 else ''}{format_duration(abs(offset))}"
     return text
+
+
+def checked_label(name: str) -> str:
+    """``name``. Raises ValueError when it is not a label name."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"not a label name: {name!r}")
+    return name
+
+
+def _replace_binary(expr: str, index: int, new: str) -> str:
+    replacement, seen = pp.parse(new), -1
+
+    def place(node: pp.Expr) -> pp.Expr | None:
+        nonlocal seen
+        if isinstance(node, pp.BinaryExpr):
+            seen += 1
+            if seen == index:
+                return replacement
+        return None
+
+    return pp.transform(pp.parse(expr), place).prettify()
+
+
+def _unwrapped(node: pp.Expr) -> pp.Expr:
+    while isinstance(node, pp.ParenExpr):
+        node = node.expr
+    return node
+
+
+def _binding(node: pp.Expr) -> int:
+    """How tightly the outermost operator of ``node`` binds; calls, selectors and aggregations hold together."""
+    if isinstance(node, pp.BinaryExpr):
+        return _PRECEDENCE[str(node.op)]
+    return 5 if isinstance(node, pp.UnaryExpr) else 7
+
+
+def _number(node: pp.Expr) -> float | None:
+    if isinstance(node, pp.ParenExpr):
+        return _number(node.expr)
+    if isinstance(node, pp.UnaryExpr):
+        inner = _number(node.expr)
+        return None if inner is None else -inner
+    if isinstance(node, pp.BinaryExpr) and (work := _ARITHMETIC.get(str(node.op))) is not None:
+        left, right = _number(node.lhs), _number(node.rhs)
+        try:
+            return None if left is None or right is None else float(work(left, right))
+        except (ArithmeticError, TypeError):
+            return None  # dividing by zero, or a root of a negative number
+    return node.val if isinstance(node, pp.NumberLiteral) else None
 
 
 def _operator(matcher: pp.Matcher) -> str:
     return next(text for op, text in _MATCH_OPERATORS if matcher.op == op)
-
-
-def _label(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"not a label name: {name!r}")
-    return name

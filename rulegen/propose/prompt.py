@@ -14,8 +14,9 @@ from functools import cache
 from string import Template as Wording
 
 from rulegen.core.candidate import Slot
-from rulegen.core.cluster import Cluster, Inventory
+from rulegen.core.cluster import Cluster, Companion
 from rulegen.core.durations import SECOND, format_duration
+from rulegen.core.labels import ALERT_NAME
 from rulegen.propose.offer import Offer
 from rulegen.shipped import shipped
 
@@ -54,7 +55,7 @@ def build_prompt(cluster: Cluster, offers: Sequence[Offer]) -> str:
         firing=_share(facts.firing_share),
         margin="by an unknown share" if math.isnan(facts.margin) else _share(facts.margin),
         incidents=facts.incidents_touched,
-        inventory="\n".join(_inventory(cluster.inventory, offers)),
+        inventory="\n".join(_inventory(cluster, offers)),
         changes="\n".join(_change(offer) for offer in offers),
     )
 
@@ -90,19 +91,28 @@ def _slot(slot: Slot) -> str:
     return slot.name if slot.most == 1 else f"{slot.name}, up to {slot.most}"
 
 
-def _inventory(inventory: Inventory, offers: Sequence[Offer]) -> Iterator[str]:
+def _inventory(cluster: Cluster, offers: Sequence[Offer]) -> Iterator[str]:
     """One line for each kind of thing that a slot can point at by number; what no slot can name is left out."""
+    inventory = cluster.inventory
     tokens = {choice.token for offer in offers for slot in offer.slots for choice in slot.choices}
     kinds = (
         ("Metrics", "m", [quoted(name, _NAME) for name in inventory.metrics]),
         ("Labels and how many values each has", "l", [f"{_name(name)} {n}" for name, n in inventory.labels]),
         ("Values, noisiest first", "v", [_pair(*pair) for pair in inventory.values]),
+        ("Conditions", "g", [f"{one.kind}: {one.join} {quoted(one.expr, _VALUE)}" for one in inventory.conditions]),
+        ("Times of the week with noise and no incident", "h", [str(one) for one in inventory.quiet_hours]),
+        ("Other rules that fire with it", "c", [_companion(one) for one in cluster.companions]),
         ("Thresholds", "t", [f"{value:.6g}" for value in inventory.thresholds]),
     )
     for title, letter, items in kinds:
         numbered = [f"{letter}{i} {item}" for i, item in enumerate(items) if f"{letter}{i}" in tokens]
         if numbered:
             yield f"{title}: {', '.join(numbered)}"
+
+
+def _companion(one: Companion) -> str:
+    name = quoted(one.labels.get(ALERT_NAME, ""), _NAME)
+    return f"{name} {one.relation.value} ({_share(one.share)}, {_rough(abs(one.lag))} apart)"
 
 
 def _pair(name: str, value: str) -> str:

@@ -44,6 +44,7 @@ def render(cluster: Cluster, proposal: Proposal, templates: Iterable[Template]) 
         change=template.change,
         proposal=proposal,
         routing=routing,
+        remarks=template.remarks(cluster, proposal.slots) if template.remarks else (),
     )
 
 

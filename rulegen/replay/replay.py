@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rulegen.core.cluster import Grade
+from rulegen.core.cluster import Grade, Service
 from rulegen.core.history import History
 from rulegen.core.labels import Labels
 from rulegen.core.outcome import Firings
 from rulegen.core.rule import Rule, RuleRef, RuleSet
 from rulegen.core.series import Samples
-from rulegen.core.spans import Grid
+from rulegen.core.spans import Grid, Span
 from rulegen.errors import QueryError, UnsupportedError
 from rulegen.promql import Evaluator, ExpressionError, Matrix, Scalar, select, selectors
 from rulegen.promql.rewrite import comparison
 from rulegen.replay import observed
 from rulegen.replay.groups import CELLS, aligned, replay_groups
 from rulegen.replay.identity import alert_labels, changing
+from rulegen.replay.latch import latch, replay_latch
 from rulegen.replay.recorded import OF_ALERTS, Shelf, written_names
+from rulegen.replay.service import service
 from rulegen.replay.sweep import Variant, sweep
 
 LOOKBACK = 300_000  # ms, Prometheus' --query.lookback-delta
@@ -63,7 +66,20 @@ class Replayer:
             else Grade.METRICS
             for ref, _, rule in self.rules
         }
+        recording = [rule for _, _, rule in history.rules if rule.kind == "record"]
+        writers = Counter(rule.name for rule in recording)
+        self._recorded = {one.name: one.expr for one in recording if not one.labels and writers[one.name] == 1}
         self._originals = {ref: rule for ref, _, rule in self.rules}
+
+    @property
+    def raw(self) -> Samples:
+        """What was read of the history, recorded alerts as ``ALERTS`` among it."""
+        return self._bare.samples
+
+    @property
+    def stored(self) -> Samples:
+        """:attr:`raw`, and what the rules recorded."""
+        return self._evaluator.samples
 
     def grade(self, ref: RuleRef) -> Grade:
         return self._grades[ref]
@@ -78,6 +94,10 @@ class Replayer:
             rules = [observed.stand_in(rule, self._originals[ref]) for rule in rules]
             interval = min(interval, self._interval)  # between two evaluations a recorded alert would be overlooked
         group = replace(self._groups[ref], rules=tuple(rules), interval=interval)
+        if len(rules) == 1 and not group.limit and (sides := latch(rules[0])):
+            engine, grid = self._before(ref), aligned(group, self._history.span)
+            offset = group.query_offset
+            return (replay_latch(rules[0], *sides, engine, grid, offset=offset, lookback=LOOKBACK, cells=CELLS),)
         alerting = {group.ref(at) for at, rule in enumerate(rules) if rule.kind == "alert"}
         ran = replay_groups(
             RuleSet((group,)),
@@ -169,6 +189,32 @@ class Replayer:
                 seen = level.values[row, at][level.present[row, at]]
                 peaks[index] = worst(seen) if len(seen) else np.nan
         return peaks
+
+    def vanished(self, ref: RuleRef, firings: Firings) -> NDArray[np.float64]:
+        """[firings] 1 where the deciding comparison's left side was gone at the evaluation after each, 0 where it was
+        there (and no longer beyond the threshold); NaN where that can't be told.
+
+        A rule that keeps firing says nothing about when its expression ended, and the last evaluation has none after.
+        """
+        gone = np.full(len(firings), np.nan)
+        rule = self._originals[ref]
+        found = comparison(rule.expr)
+        if found is None or rule.keep_firing_for or self._grades[ref] is Grade.ALERTS or changing(rule):
+            return gone
+        level = self.level(ref, found.left, firings.grid)
+        if level is None:
+            return gone
+        row_of = {alert_labels(rule.name, rule.labels, labels): row for row, labels in enumerate(level.labels)}
+        rows = np.array([row_of.get(labels, -1) for labels in firings.labels], dtype=np.int64)[firings.series]
+        after = (firings.end - firings.grid.start) // firings.grid.step + 1
+        known = (rows >= 0) & (after < len(firings.grid))
+        gone[known] = ~level.present[rows[known], after[known]]
+        return gone
+
+    def service(self, ref: RuleRef, spans: Sequence[Span], incidents: Sequence[Span] = ()) -> Service | None:
+        """The service level behind the rule at ``ref``, measured within ``spans`` outside ``incidents``; None without
+        one."""
+        return service(self._originals[ref].expr, self._recorded, self._evaluator, spans, incidents)
 
     def level(self, ref: RuleRef, expr: str, grid: Grid) -> Matrix | None:
         """What ``expr`` is at each evaluation of the rule at ``ref``, whose grid is ``grid``; None where that can't

@@ -27,11 +27,23 @@ EFFORT = 0.01  # a step of complexity must cut at least this share of the rule's
 COMPLEXITY = {
     "hold": 1,
     "retune": 2,
+    "floor": 1,
+    "latch": 1,
+    "relabel": 2,
     "carve_out": 3,
     "smooth": 3,
     "collapse": 3,
+    "late_data": 3,
+    "aggregate_expr": 4,
+    "narrow": 5,
+    "rescale": 4,
+    "split_severity": 8,
+    "absent_guard": 3,
+    "hysteresis": 6,
+    "dynamic_threshold": 6,
     "gate": 4,
     "burn_rate": 6,
+    "seasonal_mute": 8,
     "aggregate_count": 10,
     "aggregate_ratio": 10,
     "dedupe": 4,
@@ -40,7 +52,7 @@ COMPLEXITY = {
     "demote": 20,
 }
 TARGET = 4.0  # for each target that is named: a list of names ages
-EXTENT = 3.0  # for each doubling of the wait, the window or the threshold: far-reaching changes overfit
+EXTENT = 3.0  # for each doubling of the wait, the window, the offset or the threshold: far-reaching changes overfit
 KEEP = 0.2  # what giving up all that a rule catches itself must cut at least, as a share of its noise
 SHORT = 1e-10  # for each character of the new rules: between equals the shorter win, the old rule before all
 
@@ -122,9 +134,11 @@ def _effort(old: Rule, candidate: Candidate) -> float:
         effort += TARGET * len(targets)
     limits = [found.threshold for rule in (old, *candidate.rules) if (found := comparison(rule.expr)) is not None]
     slots = candidate.proposal.slots
-    longer = (slots.get("for", old.hold), old.hold), (slots.get("window", 0), 0)
+    longer = (slots.get("for", old.hold), old.hold), (slots.get("window", 0), 0), (slots.get("offset", 0), 0)
     for new, now in longer:
         effort += EXTENT * math.log2(1 + max(0, new - now) / MINUTE) if isinstance(new, int) else 0
+    if isinstance(least := slots.get("least"), float):
+        effort += math.log2(1 + least) / 2  # what it leaves out is a handful of events, and can be counted
     if len(limits) == 2 and limits[0] * limits[1] > 0:
         effort += EXTENT * abs(math.log2(limits[1] / limits[0]))
     return effort

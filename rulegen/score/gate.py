@@ -127,7 +127,7 @@ def reasons(standing: Standing, candidate: Candidate, outcome: Outcome) -> tuple
         where = f" on the {name} part" if parts.audit.any() else ""
         if new_pages > pages or new_minutes > minutes:
             found.append(f"adds noise{where}: pages {pages} → {new_pages}, minutes {minutes:.0f} → {new_minutes:.0f}")
-        elif name == "fit" and (new_pages >= pages or new_minutes >= minutes):
+        elif name == "fit" and candidate.change != "routing" and (new_pages >= pages or new_minutes >= minutes):
             found.append(
                 f"cuts too little{where}: pages {pages} → {new_pages}, minutes {minutes:.0f} → {new_minutes:.0f}"
             )

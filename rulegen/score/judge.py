@@ -64,8 +64,12 @@ class Judge:
 
     def weeks(self, blocks: Mask) -> float:
         """Judged time in ``blocks`` [blocks], in weeks."""
+        return sum(span.length for span in self.spans(blocks)) / (7 * 86_400_000)
+
+    def spans(self, blocks: Mask) -> tuple[Span, ...]:
+        """The judged time in ``blocks`` [blocks]."""
         spans = [Span(int(a), int(b)) for a, b, on in zip(self.edges, self.edges[1:], blocks, strict=False) if on]
-        return sum(span.length for span in intersect(self.judged, spans)) / (7 * 86_400_000)
+        return intersect(self.judged, spans)
 
     def noise(self, firings: Firings) -> Mask:
         """[firings] which firings page outside every target, in judged time and not while warming up."""

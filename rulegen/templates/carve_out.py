@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from rulegen.core.candidate import Choice, Slot, Slots
 from rulegen.core.cluster import Cluster, Grade
 from rulegen.core.rule import Rule
-from rulegen.promql.rewrite import comparison, excluding, fill, only, with_comparison, with_deciding
-from rulegen.templates.template import Template, picks, thresholds, word
+from rulegen.promql.reselect import excluding, only, target
+from rulegen.promql.rewrite import alternatives, comparison, fill, with_comparison
+from rulegen.templates.template import (
+    Template,
+    picks,
+    selector_choices,
+    selector_places,
+    thresholds,
+    word,
+)
 
 MOST_TARGETS = 3
+MOST_FAMILIES = 2
+SEPARATORS = "-._/:"
 
 
 def slots(cluster: Cluster) -> tuple[Slot, ...] | None:
@@ -20,20 +31,31 @@ def slots(cluster: Cluster) -> tuple[Slot, ...] | None:
     found = comparison(cluster.rule.expr)
     looser = thresholds(cluster) if found is not None and found.ordered else ()
     targets = tuple(Choice(f"v{i}", f"{label}={value}") for i, (label, value) in enumerate(values))
+    targets += tuple(Choice(f"f{i}", family) for i, family in enumerate(families(values)))
     limits = (Choice("exclude", "exclude"), *(Choice(limit.token, limit.token) for limit in looser))
-    return Slot("targets", targets, most=min(MOST_TARGETS, len(targets))), Slot("limit", limits)
+    where = selector_choices(cluster.rule.expr)
+    wanted = Slot("targets", targets, most=min(MOST_TARGETS, len(targets))), Slot("limit", limits)
+    return (*wanted, Slot("selectors", where)) if where else wanted
+
+
+def families(values: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """``pod~web-.*`` where several values of one label begin alike up to a separator, the commonest first: a list of
+    names that a restart changes would be out of date at once."""
+    stems = Counter((label, value[: _stem(value)]) for label, value in values if _stem(value))
+    shared = sorted((one for one in stems.items() if one[1] > 1), key=lambda one: (-one[1], one[0]))
+    return tuple(f"{label}~{alternatives([stem])}.*" for (label, stem), _ in shared[:MOST_FAMILIES])
+
+
+def _stem(value: str) -> int:
+    """How long the part of ``value`` up to and with its last separator is; 0 without one."""
+    return 1 + max(value.rfind(one) for one in SEPARATORS)
 
 
 def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
     rule = cluster.rule
-    pairs = [
-        (label, value) for label, value in cluster.inventory.values if f"{label}={value}" in picks(filled, "targets")
-    ]
-    labels = {label for label, _ in pairs}
-    if len(labels) != 1:
-        raise ValueError("targets must differ in one label only")
-    label, values = labels.pop(), [value for _, value in pairs]
-    rest = with_deciding(rule.expr, lambda left: excluding(left, label, values))
+    few = [target(word) for word in picks(filled, "targets")]
+    where = selector_places(rule.expr, filled)
+    rest = excluding(rule.expr, few, where)
     limit = word(filled, "limit")
     if limit == "exclude":
         return (replace(rule, expr=rest),)
@@ -42,8 +64,8 @@ def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
         raise ValueError("the expression has no threshold")
     threshold = {choice.token: choice.value for choice in thresholds(cluster)}[limit]
     assert isinstance(threshold, float)
-    few = with_comparison(rule.expr, only(found.left, label, values), found.op, threshold)
-    return (replace(rule, expr=fill("A or B", A=rest, B=few)),)
+    looser = with_comparison(only(rule.expr, few, where), only(found.left, few, where), found.op, threshold)
+    return (replace(rule, expr=fill("A or B", A=rest, B=looser)),)
 
 
 TEMPLATE = Template(

@@ -10,14 +10,20 @@ from rulegen.core.rule import Rule
 from rulegen.templates.template import Template, word
 
 SEVERITY = "severity"
-LOWER = {"critical": "warning"}  # the other half of the pair that the rule's own severity belongs to; else ticket
+# What comes below a severity in the usual scales; else it becomes a ticket. On a scale of four, two are paged for.
+LOWER = {"critical": "warning", "warning": "info", "high": "medium", "s1": "s3", "s2": "s3", "p1": "p3", "p2": "p3"}
 
 
 def slots(cluster: Cluster) -> tuple[Slot, ...] | None:
     if not cluster.ref.path:
         return None  # no rule file holds it: a new rule beside the old one would take no page away
-    lower = LOWER.get(cluster.rule.labels.get(SEVERITY, ""), "ticket")
-    return (Slot(SEVERITY, (Choice(lower, lower),)),)
+    return (Slot(SEVERITY, lower(cluster.rule)),)
+
+
+def lower(rule: Rule) -> tuple[Choice, ...]:
+    """The severity that ``rule`` may be lowered to."""
+    below = LOWER.get(rule.labels.get(SEVERITY, ""), "ticket")
+    return (Choice(below, below),)
 
 
 def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:

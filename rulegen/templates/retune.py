@@ -7,7 +7,7 @@ from dataclasses import replace
 from rulegen.core.candidate import Slot, Slots
 from rulegen.core.cluster import Cluster, Grade
 from rulegen.core.rule import Rule
-from rulegen.promql.rewrite import comparison, with_comparison
+from rulegen.promql.rewrite import comparison, with_threshold
 from rulegen.templates.hold import waits
 from rulegen.templates.template import Template, duration, real, thresholds
 
@@ -20,11 +20,7 @@ def slots(cluster: Cluster) -> tuple[Slot, ...] | None:
 
 
 def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
-    expr = cluster.rule.expr
-    found = comparison(expr)
-    if found is None:
-        raise ValueError("the expression has no threshold")
-    tuned = with_comparison(expr, found.left, found.op, real(filled, "threshold"))
+    tuned = with_threshold(cluster.rule.expr, real(filled, "threshold"))
     return (replace(cluster.rule, expr=tuned, hold=duration(filled, "for")),)
 
 

@@ -8,7 +8,15 @@ from rulegen.core.candidate import Choice, Slot, Slots
 from rulegen.core.cluster import Cluster, Grade
 from rulegen.core.durations import HOUR, MINUTE
 from rulegen.core.rule import Rule
-from rulegen.promql.rewrite import averaged, comparison, windows, with_comparison, with_window
+from rulegen.promql.rewrite import (
+    averaged,
+    comparison,
+    windows,
+    with_deciding,
+    with_left,
+    with_threshold,
+    with_window,
+)
 from rulegen.templates.hold import waits
 from rulegen.templates.template import Template, duration, durations, real, thresholds
 
@@ -17,29 +25,40 @@ STRETCHES = (2, 3, 6)
 
 
 def slots(cluster: Cluster) -> tuple[Slot, ...] | None:
-    found = comparison(cluster.rule.expr)
-    if found is None or not found.ordered:
+    rule = cluster.rule
+    found, ranges = comparison(rule.expr), _ranges(rule.expr)
+    ordered = found is not None and found.ordered
+    if not ranges and not ordered:
         return None
-    ranges = windows(found.left)
-    if len(ranges) > 1:
-        return None  # which of several windows is meant to smooth cannot be told from the outside
     if ranges:
-        lengths = durations(*(ranges[0] * stretch for stretch in STRETCHES))
+        lengths = durations(*dict.fromkeys(window * stretch for stretch in STRETCHES for window in ranges))
     else:
         lengths = durations(*(mean for mean in MEANS if mean >= 2 * cluster.interval))
-    limits = (Choice("same", found.threshold), *thresholds(cluster))
-    return Slot("window", lengths), Slot("threshold", limits), Slot("for", waits(cluster.rule.hold))
+    wanted = [Slot("window", lengths)]
+    if len(ranges) > 1:
+        wanted.append(Slot("range", durations(*ranges)))
+    if found is not None and ordered:
+        wanted.append(Slot("threshold", (Choice("same", found.threshold), *thresholds(cluster))))
+    return (*wanted, Slot("for", waits(rule.hold)))
 
 
 def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
-    expr = cluster.rule.expr
+    rule, window = cluster.rule, duration(filled, "window")
+    ranges = _ranges(rule.expr)
+    if not ranges:
+        expr = with_left(rule.expr, lambda left: averaged(left, window, cluster.interval))
+    else:
+        old = duration(filled, "range") if "range" in filled else ranges[0]
+        expr = with_deciding(rule.expr, lambda left: with_window(left, old, window))
+    if "threshold" in filled:
+        expr = with_threshold(expr, real(filled, "threshold"))
+    return (replace(rule, expr=expr, hold=duration(filled, "for")),)
+
+
+def _ranges(expr: str) -> tuple[int, ...]:
+    """The range windows of what is judged, rising."""
     found = comparison(expr)
-    if found is None:
-        raise ValueError("the expression has no threshold")
-    window, ranges = duration(filled, "window"), windows(found.left)
-    left = with_window(found.left, ranges[0], window) if ranges else averaged(found.left, window, cluster.interval)
-    smoothed = with_comparison(expr, left, found.op, real(filled, "threshold"))
-    return (replace(cluster.rule, expr=smoothed, hold=duration(filled, "for")),)
+    return windows(expr if found is None else found.left)
 
 
 TEMPLATE = Template(

@@ -11,6 +11,9 @@ from rulegen.core.durations import format_duration
 from rulegen.core.labels import ALERT_NAME
 from rulegen.core.routing import Matcher
 from rulegen.core.rule import Rule
+from rulegen.promql.reselect import count_selectors, measured
+
+MOST_SELECTORS = 4  # that can be meant one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,8 @@ class Template:
     ``slots(cluster)`` gives the holes with their legal values for this cluster, the values people use most first, or
     None where the template does not fit. ``render(cluster, filled)`` gives the rules that take the old one's place
     (none: it is switched off); ``route(cluster, filled)`` what is added to Alertmanager's configuration. Both raise
-    ValueError when the filled slots change nothing or can't be meant together.
+    ValueError when the filled slots change nothing or can't be meant together. ``remarks(cluster, filled)`` are
+    sentences on the rules that a reader needs to understand them.
     """
 
     name: str
@@ -30,6 +34,7 @@ class Template:
     slots: Callable[[Cluster], tuple[Slot, ...] | None]
     render: Callable[[Cluster, Slots], tuple[Rule, ...]]
     route: Callable[[Cluster, Slots], tuple[RoutingChange, ...]] | None = None
+    remarks: Callable[[Cluster, Slots], tuple[str, ...]] | None = None
 
 
 def durations(*values: int) -> tuple[Choice, ...]:
@@ -45,6 +50,29 @@ def thresholds(cluster: Cluster) -> tuple[Choice, ...]:
 def label_names(cluster: Cluster) -> tuple[Choice, ...]:
     """The inventory's label names, named l0, l1, …"""
     return tuple(Choice(f"l{i}", name) for i, (name, _) in enumerate(cluster.inventory.labels))
+
+
+def selector_choices(expr: str) -> tuple[Choice, ...]:
+    """Which selectors of ``expr`` a change is made to: ``measured`` (what the deciding comparison judges), ``all``,
+    or one alone. Empty where there is one only."""
+    count = count_selectors(expr)
+    if count < 2:
+        return ()
+    tokens = ["measured"] * (measured(expr) < count) + ["all", *(f"s{i}" for i in range(min(count, MOST_SELECTORS)))]
+    return tuple(Choice(token, token) for token in tokens)
+
+
+def selector_places(expr: str, filled: Slots) -> range:
+    """The places of the selectors that the slot ``selectors`` names; all of them where the slot was not offered."""
+    count = count_selectors(expr)
+    if "selectors" not in filled or (named := word(filled, "selectors")) == "all":
+        return range(count)
+    if named == "measured":
+        return range(measured(expr))
+    at = int(named.removeprefix("s"))
+    if not 0 <= at < count:
+        raise ValueError(f"the expression has no selector {named}")
+    return range(at, at + 1)
 
 
 def exactly(labels: Mapping[str, str]) -> tuple[Matcher, ...]:

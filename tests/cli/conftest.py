@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import small
@@ -42,3 +44,22 @@ def rulegen(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         return subprocess.CompletedProcess(argv, ended.value.code, out, err)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def better(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """What `suggest` made of the demo: its rule file, and what it says of it."""
+    demo = Path(__file__).resolve().parents[2] / "datasets" / "demo"
+    out = tmp_path_factory.mktemp("better") / "out"
+    given = (
+        "--metrics",
+        demo / "metrics.om.gz",
+        "--incidents",
+        demo / "incidents.csv",
+        "--rules",
+        demo / "rules.yml",
+    )
+    command = [sys.executable, "-m", "rulegen.cli.main", "suggest", "-q", *given, "--out", out]
+    subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL, timeout=250)
+    (rules,) = (out / "rules").rglob("*.yml")
+    return rules, json.loads((out / "suggestions.json").read_text())

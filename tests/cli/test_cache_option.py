@@ -77,13 +77,14 @@ def test_a_second_run_asks_for_no_data(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "r.yml").write_text(RULES)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     url, asked = counted
     command = (*COMMANDS[name], "--prometheus", url)
     plain = rulegen(*command, "--no-cache")
     assert plain.returncode in (0, 1) and plain.stdout, plain.stderr
     assert not (tmp_path / "cache").exists()
     questions = len(asked)
-    first = rulegen(*command)  # in $XDG_CACHE_HOME, which the tests set
+    first = rulegen(*command)
     between = len(asked)
     assert between > questions
     second = rulegen(*command)
@@ -108,6 +109,16 @@ def test_runs_at_once_share_a_directory(alertops_url: str, tmp_path: Path) -> No
     running = [start("--cache", str(tmp_path / "shared")) for _ in range(3)]
     assert [one.communicate(timeout=120) for one in running] == [plain] * 3
     assert plain[0].startswith(b'{"status":"success"')
+
+
+def test_two_connections_say_it_once(
+    alertops_url: str, rulegen: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r.yml").write_text(RULES)
+    done = rulegen(*COMMANDS["replay by the server"], "--prometheus", alertops_url, "--cache", "r.yml")
+    assert done.returncode in (0, 1)
+    assert done.stderr.count("the cache cannot be written") == 1
 
 
 def test_a_directory_that_cannot_be_used_costs_one_line(alertops_url: str, rulegen: Run, tmp_path: Path) -> None:

@@ -15,19 +15,6 @@ GIVEN = ("--metrics", DEMO / "metrics.om.gz", "--incidents", DEMO / "incidents.c
 RULES = ("--rules", DEMO / "rules.yml")
 
 
-@pytest.fixture(scope="module")
-def better(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """What `suggest` made of the demo: its rule file, and what it says of it."""
-    import subprocess
-    import sys
-
-    out = tmp_path_factory.mktemp("better") / "out"
-    command = [sys.executable, "-m", "rulegen.cli.main", "suggest", "-q", *GIVEN, *RULES, "--out", out]
-    subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL, timeout=250)
-    (rules,) = (out / "rules").rglob("*.yml")
-    return rules, json.loads((out / "suggestions.json").read_text())
-
-
 def test_as_suggest_counts_it(rulegen: Run, better: tuple[Path, dict[str, Any]]) -> None:
     rules, said = better
     done = rulegen("replay", "-q", *GIVEN, *RULES, "--compare", rules, "--format", "json")

@@ -33,13 +33,19 @@ def test_metrics_rules_and_incidents(home: Path, rulegen: Run) -> None:
         "rulegen: reading files …",
         "rulegen: replaying the rules as they are …",
         "rulegen: trying changes …",
+        "rulegen: cutting unit tests …",
     ]
     (one,) = evidence()["accepted"]
     assert one["grade"] == "metrics" and one["written"]
     assert evidence()["together"]["caught"] == [1, 1] and evidence()["together"]["pages"][1] == 0
     (rule,) = [rule for _, _, rule in read_rules(["out/rules/rules.yml"])[0]]
     assert rule.expr != "queue_length > 80" or rule.hold
-    assert sorted(path.name for path in Path("out").iterdir()) == ["candidates.jsonl.gz", "rules", "suggestions.json"]
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "candidates.jsonl.gz",
+        "rules",
+        "suggestions.json",
+        "tests",
+    ]
     assert "QueueLong" in done.stdout and "Written to out" in done.stdout
 
 

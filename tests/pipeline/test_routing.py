@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from histories import history, series
+from histories import history, ref, series
 
 from rulegen.core.candidate import Grouping, Proposal
 from rulegen.core.cluster import Cluster
@@ -14,7 +14,7 @@ from rulegen.core.history import History
 from rulegen.core.incident import Incident
 from rulegen.core.labels import Labels
 from rulegen.core.outcome import Report
-from rulegen.core.routing import Receiver, Route, Routing
+from rulegen.core.routing import Inhibition, Receiver, Route, Routing, match_all
 from rulegen.core.rule import Rule
 from rulegen.core.series import Series
 from rulegen.core.settings import Settings
@@ -119,3 +119,96 @@ def test_notifications_are_those_of_the_given_routing() -> None:
     assert apart.notices.before[1] == len(PODS) * together.notices.before[1]
     plain = suggest(quiet, Settings(lead=0), search("hold"), lambda *_: None)
     assert plain.notices is not None and plain.notices.plain and plain.notices.before == together.notices.before
+
+
+NODES = [f"n{k}" for k in range(3)]
+DOWN = Rule("NodeDown", "node_up == 0", labels=Labels({"severity": "page", "component": "node"}))
+ERRORS = Rule("Errors", "errors > 5", labels=Labels({"severity": "page", "component": "app"}))
+
+
+def nodes(alone: int, under: int) -> tuple[list[Series], list[Incident]]:
+    """Nodes go down again and again, and minutes later what runs there has errors: two pages for one thing. Incidents
+    of the application are errors of the same shape: ``alone`` of them by themselves, ``under`` while the node happens
+    to be down too."""
+    up, errors = np.ones((len(NODES), MINUTES)), np.zeros((len(NODES), MINUTES))
+    found = []
+    downs = [(k % len(NODES), 65 * k + 120 + 37 * k * k % 41) for k in range(39)]
+    for row, at in downs:
+        up[row, at : at + 24] = 0.0
+        errors[row, at + 4 : at + 24] = 50.0
+    for row, at in downs[1 : 1 + 6 * alone : 6]:
+        errors[(row + 1) % len(NODES), at + 30 : at + 50] = 50.0
+        found.append(((row + 1) % len(NODES), at + 30))
+    found += [(row, at + 4) for row, at in downs[5 : 5 + under]]
+    wrong = [
+        Incident(f"i{at}", Span(at * MINUTE, (at + 15) * MINUTE), Labels({"component": "app", "node": NODES[row]}))
+        for row, at in found
+    ]
+    samples = [
+        series(name, values[row].tolist(), node=node)
+        for name, values in (("node_up", up), ("errors", errors))
+        for row, node in enumerate(NODES)
+    ]
+    return samples, wrong
+
+
+def test_what_a_node_explains_is_not_told_twice() -> None:
+    samples, wrong = nodes(alone=6, under=0)
+    report = run(history(samples, DOWN, ERRORS, incidents=wrong), by_node(), "hold", "retune", "inhibit")
+    (one,) = report.rerouted
+    (change,) = one.candidate.routing
+    assert isinstance(change, Inhibition) and one.cluster.rule.name == "Errors"
+    assert change.equal == ("node",)
+    assert match_all(change.source, {**DOWN.labels, "alertname": "NodeDown"})
+    assert report.notices is not None
+    assert report.notices.told == (6, 6) and report.notices.lost == report.notices.later == ()
+    assert report.notices.routing[1] <= 0.6 * report.notices.before[1]
+
+
+def test_an_incident_under_a_node_that_is_down_is_not_inhibited() -> None:
+    """The node's alert does not speak of the application: with the inhibition nobody would hear of these two."""
+    samples, wrong = nodes(alone=4, under=2)
+    report = run(history(samples, DOWN, ERRORS, incidents=wrong), by_node(), "retune", "inhibit")
+    assert report.rerouted == ()
+    (refused,) = [one for one in report.refused if one.candidate.routing]
+    assert any("nobody is told of i" in reason for reason in refused.reasons)
+    assert report.notices is not None and report.notices.lost == report.notices.later == ()
+
+
+def by_node() -> Routing:
+    return Routing(Route("pager", group_by=("alertname", "node")), {"pager": Receiver("pager")})
+
+
+SLOW = Rule("Slow", "latency > 2", labels=PAGE)
+SLOW_TOO = Rule("VerySlow", "latency > 2.5", labels=PAGE)
+
+
+def slow(peaks: Sequence[float]) -> tuple[list[Series], list[Incident]]:
+    """Twenty minutes above all thresholds, or as high as ``peaks`` say in place of the first; every third is real."""
+    values = np.full(MINUTES, 1.0)
+    starts = [100 * k + 60 + 37 * k * k % 53 for k in range(27)]
+    for number, at in enumerate(starts):
+        values[at : at + 20] = peaks[number] if number < len(peaks) else 9.0
+    wrong = [Incident(f"i{at}", Span(at * MINUTE, (at + 15) * MINUTE)) for at in starts[::3]]
+    return [series("latency", values.tolist(), service="a")], wrong
+
+
+def test_of_two_rules_that_say_the_same_one_is_switched_off() -> None:
+    samples, wrong = slow([])
+    report = run(history(samples, SLOW, SLOW_TOO, incidents=wrong), by_node(), "hold", "dedupe")
+    (one,) = report.suggestions
+    assert one.candidate.change == "retirement" and one.candidate.rules == () and one.cluster.rule.name == "VerySlow"
+    assert report.together.lost == report.together.later == () and report.together.caught == (9, 9)
+    assert report.tuning.pages[0] == report.tuning.pages[1], "a retirement is counted apart"
+    assert 2 * report.together.pages[1] == report.together.pages[0]
+
+
+def test_a_rule_that_pages_once_alone_stays() -> None:
+    """Of 27 pages 26 come twice; the first one, a real incident, only from the rule with the lower threshold."""
+    samples, wrong = slow([2.2])
+    low_last = (SLOW_TOO, SLOW)  # so that it is the lower one that would go
+    report = run(history(samples, *low_last, incidents=wrong), by_node(), "hold", "dedupe")
+    assert [one.cluster.rule.name for one in report.suggestions] in ([], ["VerySlow"])
+    assert report.together.lost == () and report.together.caught == (9, 9)
+    (tried,) = [one for one in report.verdicts if one.candidate.replaces == ref(1) and not one.candidate.rules]
+    assert "VerySlow does not page for 1 of its 27 firings" in tried.reasons

@@ -18,16 +18,15 @@ from rulegen.core.series import Samples
 from rulegen.core.spans import Grid
 from rulegen.promql import Evaluator, Matrix
 from rulegen.promql.regex import compile_regex
+from rulegen.promql.reselect import Target, excluding, only, target
 from rulegen.promql.rewrite import (
     Comparison,
     aggregated,
     alternatives,
     averaged,
     comparison,
-    excluding,
     fill,
     number,
-    only,
     windows,
     with_comparison,
     with_deciding,
@@ -153,27 +152,27 @@ def test_a_part_that_is_named_like_a_hole_stays_as_it_is() -> None:
 def test_offsets_and_at_are_kept() -> None:
     expr = "rate(x[5m] offset 1h) + y @ 1600000000.5 + z offset -90s + rate(w[1m] @ end())"
     expr += " > max_over_time(v[1h:1m] offset 5m)"
-    found = excluding(expr, "a", ["b"])
+    found = excluding(expr, [Target("a", "b")])
     for part in ("[5m] offset 1h", "@ 1600000000.500", "offset -1m30s", "[1m] @ end()", "[1h:1m] offset 5m"):
         assert part in found, found
-    assert found.count('a!~"b"') == 5
+    assert found.count('a!="b"') == 5
     assert "rate(x[10m] offset 1h)" in with_window(expr, 5 * MINUTE, 10 * MINUTE)
 
 
 def test_matchers_of_all_kinds_are_kept() -> None:
     expr = 'x{a="1",b!="2",c=~"3.*",d!~"4|\\\\.",e=""} > 1'
-    added = excluding(expr, "f", ["v"])
-    assert text(added) == text('x{a="1",b!="2",c=~"3.*",d!~"4|\\\\.",e="",f!~"v"} > 1')
-    assert text(excluding(added, "f", ["v"])) == text(added)  # once is enough
+    added = excluding(expr, [Target("f", "v")])
+    assert text(added) == text('x{a="1",b!="2",c=~"3.*",d!~"4|\\\\.",e="",f!="v"} > 1')
+    assert text(excluding(added, [Target("f", "v")])) == text(added)  # once is enough
 
 
 def test_a_selector_without_a_plain_name_keeps_it() -> None:
-    assert text(only('{__name__=~"x|y",a="1"}', "b", ["v"])) == text('{__name__=~"x|y",a="1",b=~"v"}')
+    assert text(only('{__name__=~"x|y",a="1"}', [Target("b", "v")])) == text('{__name__=~"x|y",a="1",b="v"}')
 
 
 @pytest.mark.parametrize("name", ['a"b', "a b", "", "1a", "a-b", "a}b", "a\n"])
 def test_names_that_are_no_labels_never_get_in(name: str) -> None:
-    for rewrite in (lambda: excluding("x", name, ["v"]), lambda: aggregated("x", "max", [name])):
+    for rewrite in (lambda: target(f"{name}=v"), lambda: aggregated("x", "max", [name])):
         with pytest.raises(ValueError, match="not a label name"):
             rewrite()
 
@@ -325,6 +324,9 @@ def test_hostile_values_are_matched_exactly(value: str) -> None:
     others = sorted({*HOSTILE, "plain", value + "x", value * 2} - {value})
     given = [series("x", [1.0] * 60, v=one) for one in [value, *others]]
     evaluator = Evaluator(Samples.of(given))
-    assert [labels["v"] for labels in shown(only("x > 0", "v", [value]), evaluator)] == [value]
-    assert [labels["v"] for labels in shown(excluding("x > 0", "v", [value]), evaluator)] == others
-    assert {labels["v"] for labels in shown(only("x", "v", [value, others[0]]), evaluator)} == {value, others[0]}
+    assert [labels["v"] for labels in shown(only("x > 0", [Target("v", value)]), evaluator)] == [value]
+    assert [labels["v"] for labels in shown(excluding("x > 0", [Target("v", value)]), evaluator)] == others
+    assert {labels["v"] for labels in shown(only("x", [Target("v", value), Target("v", others[0])]), evaluator)} == {
+        value,
+        others[0],
+    }

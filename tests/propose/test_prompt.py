@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from proposing import INVENTORY, choices, cluster, template
 
 from rulegen.core.candidate import Slot
-from rulegen.core.cluster import Cluster, Inventory
+from rulegen.core.cluster import Cluster, Companion, Condition, Inventory, Relation
 from rulegen.core.labels import Labels
+from rulegen.core.rule import RuleRef
+from rulegen.core.timeinterval import TimeInterval
 from rulegen.propose.offer import offers_for
 from rulegen.propose.prompt import build_prompt, quoted, wording
 from rulegen.templates import TEMPLATES
@@ -49,6 +51,22 @@ def test_what_no_slot_can_name_is_left_out() -> None:
     text = build_prompt(cluster(), offers)
     assert "l1 job 2" in text and "t2 200" in text
     assert "instance" not in text and "queue_depth\n" not in text and "150" not in text
+
+
+def test_conditions_times_and_other_rules_are_numbered() -> None:
+    down = Labels({"alertname": "NodeDown"})
+    beside = Companion(RuleRef("r", "g", 3), down, Relation.LEADS, 90_000, 0.9, 20.0, ("node",))
+    inventory = replace(
+        INVENTORY,
+        conditions=(Condition("traffic", "and", 'rate(requests{a="b"}[5m]) > 1', ("job",)),),
+        quiet_hours=(TimeInterval(times=((120, 240),), weekdays=((1, 5),)),),
+    )
+    of = replace(cluster(inventory=inventory), companions=(beside,))
+    offers = offers_for(of, (template(Slot("a", choices("g0", "h0", "c0"))),))
+    lines = build_prompt(of, offers).splitlines()
+    assert r'Conditions: g0 traffic: and "rate(requests{a=\"b\"}[5m]) > 1"' in lines
+    assert "Times of the week with noise and no incident: h0 monday:friday 02:00 to 04:00 UTC" in lines
+    assert 'Other rules that fire with it: c0 "NodeDown" leads (90%, 1m30s apart)' in lines
 
 
 def test_annotations_never_enter() -> None:

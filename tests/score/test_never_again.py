@@ -13,11 +13,11 @@ from rulegen.core.outcome import Outcome
 from rulegen.core.rule import Rule
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Grid, Span
+from rulegen.promql.sli import indicator
 from rulegen.score.gate import _dropped
 from rulegen.score.judge import Judge
 from rulegen.score.protect import watched_alerts
 from rulegen.score.targets import Target, bursts
-from rulegen.templates.burn_rate import error_ratio
 
 GRID = Grid(0, 600 * MINUTE, MINUTE)
 PAGE = Labels({"alertname": "Deep", "severity": "page"})
@@ -78,13 +78,13 @@ def test_a_rule_that_others_read_is_left_alone() -> None:
         'sum by (svc) (rate(h{code!~"5.."}[5m])) > 1',
     ],
 )
-def test_what_is_no_error_ratio(expr: str) -> None:
-    assert error_ratio(expr) is None
+def test_what_is_no_indicator(expr: str) -> None:
+    assert indicator(expr) is None
 
 
 def test_what_is_one() -> None:
-    assert error_ratio('sum by (svc) (rate(h{code=~"5.."}[5m])) > 1') is not None
-    assert error_ratio('sum by (svc) (rate(h{code="500"}[5m])) / sum by (svc) (rate(h[5m])) > 0.02') is not None
+    assert indicator('sum by (svc) (rate(h{code=~"5.."}[5m])) > 1') is not None
+    assert indicator('sum by (svc) (rate(h{code="500"}[5m])) / sum by (svc) (rate(h[5m])) > 0.02') is not None
 
 
 @pytest.mark.parametrize("value", [5e-324, 1e-323, -1e-310, 0.0, float("inf")])

@@ -10,10 +10,22 @@ from histories import PATH, ref
 from ruamel.yaml import YAML
 
 from rulegen.core.candidate import Slot, Slots, SlotValue
-from rulegen.core.cluster import Cluster, Companion, Condition, Facts, Grade, Inventory, Pattern, Relation
+from rulegen.core.cluster import (
+    Cluster,
+    Companion,
+    Condition,
+    Facts,
+    Grade,
+    Inventory,
+    Level,
+    Pattern,
+    Relation,
+    Service,
+)
 from rulegen.core.durations import MINUTE, parse_duration
 from rulegen.core.labels import Labels
 from rulegen.core.rule import Rule, RuleRef
+from rulegen.core.timeinterval import TimeInterval
 from rulegen.templates import TEMPLATES
 from rulegen.templates.template import Template
 
@@ -67,14 +79,21 @@ def _case(template: Template, given: dict[str, Any]) -> Case:
         values=tuple((label, value) for label, value in known.get("values", [])),
         thresholds=tuple(map(float, known.get("thresholds", []))),
         conditions=tuple(_condition(one) for one in known.get("conditions", [])),
+        counters=tuple(known.get("counters", [])),
+        telling=tuple((label, value) for label, value in known.get("telling", [])),
+        marks=tuple((label, value) for label, value in known.get("marks", [])),
+        quiet_hours=tuple(map(_hours, known.get("quiet_hours", []))),
+        service=_service(known["service"]) if "service" in known else None,
+        reach=parse_duration(known.get("reach", "0s")),
     )
     place = RuleRef(known.get("path", PATH), "g", 0)
     about = cluster(rule(given["rule"]), inventory, known.get("series", 4), place=place)
     companions = tuple(_companion(number, one) for number, one in enumerate(known.get("companions", [])))
+    interval = parse_duration(known.get("interval", "1m"))
     return Case(
         template,
         f"{template.name}: {given['case']}",
-        replace(about, companions=companions),
+        replace(about, companions=companions, interval=interval),
         given.get("choices"),
         given.get("slots", {}),
         tuple(rule(one) for one in given.get("rules", [])),
@@ -85,6 +104,17 @@ def _case(template: Template, given: dict[str, Any]) -> Case:
 def _condition(given: dict[str, Any]) -> Condition:
     on = given.get("on")
     return Condition(given["kind"], given["join"], given["expr"], None if on is None else tuple(on))
+
+
+def _hours(given: dict[str, Any]) -> TimeInterval:
+    """Ranges of hours of the day, the last excluded, and of weekdays (Sunday is 0), both ends included."""
+    times = tuple((start * 60, end * 60) for start, end in given["hours"])
+    weekdays = tuple((first, last) for first, last in given["weekdays"]) if "weekdays" in given else None
+    return TimeInterval(times=times, weekdays=weekdays)
+
+
+def _service(given: dict[str, Any]) -> Service:
+    return Service(given["expr"], tuple(Level(**level) for level in given["levels"]))
 
 
 def _companion(number: int, given: dict[str, Any]) -> Companion:

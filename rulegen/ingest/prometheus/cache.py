@@ -23,7 +23,7 @@ from pathlib import Path
 from rulegen.errors import Problem
 
 FORMAT = 1  # of the entries and of what is in them; another format is another directory
-LIMIT = 2 << 30  # bytes on disk: some 400 million samples
+LIMIT = 2 << 30  # bytes on disk
 LARGEST = 256 << 20  # bytes of one entry
 KEPT_SHARE = 0.9  # of the limit is left after clearing, so that not every entry clears again
 BLOCK = 4096  # bytes: a small file takes as much

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from rulegen.core.series import Values
 from rulegen.core.spans import Times
+from rulegen.promql.rows import kernel
 
 HEADER = 2  # bytes
-_compiled: Any = numba.njit(cache=True, nogil=True)
+_compiled: Any = kernel
 _FITS, _SHORT, _WRONG = 0, 1, 2
 _SAID = {_SHORT: "a chunk ends before its last sample", _WRONG: "a chunk holds bits that mean nothing"}
 
