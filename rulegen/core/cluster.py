@@ -104,6 +104,9 @@ class Companion:
     equal: tuple[str, ...] = ()
 
 
+SECOND_SIGNAL = "second signal"
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A condition that could stand beside a rule's comparison: ``<rule> and on (…) expr``, or ``unless``.

@@ -15,6 +15,7 @@ from rulegen.core.labels import ALERT_NAME
 from rulegen.core.outcome import Measure, Suggestion
 from rulegen.core.rule import Rule
 from rulegen.emit.expression import Token, canonical, tokens
+from rulegen.promql.rewrite import beside
 
 MARK = "rulegen:"  # starts every comment that rulegen writes, and tells them from the user's own
 REWRITTEN = "expression rewritten"
@@ -42,12 +43,18 @@ def changes(old: Rule, new: tuple[Rule, ...], proposal: Proposal | None = None) 
         alerts = len(new) - records
         made = [counted(records, "recording rule")] * bool(records) + [counted(alerts, "alert")] * bool(alerts)
         return (f"1 rule → {' + '.join(made)}",)
-    told = (_slots(proposal) if proposal and one == REWRITTEN else one for one in _changes(old, new[0]))
+    told = (_slots(proposal, new[0]) if proposal and one == REWRITTEN else one for one in _changes(old, new[0]))
     return tuple(map(one_line, told)) or ("no change",)
 
 
-def _slots(proposal: Proposal) -> str:
-    """``aggregate_count: by service, at_least 4``; the wait has words of its own."""
+def _slots(proposal: Proposal, new: Rule) -> str:
+    """``aggregate_count: by service, at_least 4``; the wait has words of its own, and a condition says what it is."""
+    condition = beside(new.expr) if "condition" in proposal.slots else None
+    if condition is not None:
+        if len(condition) > 2 * _LONG:
+            condition = condition[: 2 * _LONG - 1] + "…"
+        window = proposal.slots.get("within")
+        return f"{condition}, within {_value(window)}" if window else condition
     filled = (f"{name} {_value(value)}" for name, value in proposal.slots.items() if name != "for")
     return f"{proposal.template}: {', '.join(filled)}"
 
