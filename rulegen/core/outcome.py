@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rulegen.core.candidate import Candidate
-from rulegen.core.cluster import Cluster, Grade
+from rulegen.core.cluster import Cluster, Grade, Pattern
 from rulegen.core.labels import Labels
 from rulegen.core.spans import Grid, Span, Times
 
@@ -226,3 +226,6 @@ class Report:
     rerouted: tuple[Suggestion, ...] = ()  # accepted changes of the routing
     alerts: tuple[Labels, ...] = field(default=(), repr=False)  # every label set that fired, as rules are
     credible: int | None = None  # of the targets caught before, those caught beyond luck; None: not measured
+    # (pattern, rules whose noise it names, that noise in firings of the part that is learned from), most firings first
+    patterns: tuple[tuple[Pattern, int, int], ...] = ()
+    repaired: tuple[tuple[str, int], ...] = ()  # (what was mended in the input or left out of it, how often)

@@ -8,6 +8,8 @@ that does not exist is null, and pairs are ``[before, after]``::
     notices                    {weeks, before, rules, routing, together: [all, noise] each; told, lost [ids],
                                later [ids], added_delay {median, largest}, plain_route}
     forecast                   {method, measure, cut_pages, cut_minutes, loss}: [estimate, low, high] each, or null
+    patterns                   [{pattern, rules, firings}]: the kinds of noise, most firings first
+    repaired                   [{what, count}]: what had to be mended in the input, or left out of it
     unjudged, unscored [{rule, reason}], unmatched [{rule, selector}], credible, doubts []
     rule_tests                 {files, checks, failing [checks], together [checks]}, or null without --rule-tests
     accepted, refused          lists of suggestions
@@ -66,6 +68,7 @@ _FACT_NUMBERS = (
     "firing_share",
     "margin",
     "incidents_touched",
+    "watched",
     "vanished_share",
 )
 
@@ -89,6 +92,8 @@ def suggestions_json(
         "together": _measure(report.together),
         "notices": _notices(report.notices),
         "forecast": _forecast(report.forecast),
+        "patterns": [{"pattern": str(kind), "rules": rules, "firings": n} for kind, rules, n in report.patterns],
+        "repaired": [{"what": what, "count": count} for what, count in report.repaired],
         "unjudged": report.unjudged,
         "unscored": [{"rule": rule, "reason": reason} for rule, reason in report.unscored],
         "credible": report.credible,
