@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import subprocess
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from rulegen.core.cluster import Pattern
 from rulegen.core.outcome import Front, Point, Quality, Report
 from rulegen.emit.output import Output, output
 from rulegen.emit.terminal import show
@@ -69,6 +71,21 @@ def test_changes_of_each_kind_are_counted_apart_and_remarks_are_shown(made: Made
     )
     assert any(line.startswith("0 tunings together ") for line in rows)
     assert "no alert for 14.4 ×" in rows
+
+
+def test_kinds_of_noise_and_repairs_are_told_with_their_counts(made: Made) -> None:
+    report = replace(
+        made[0],
+        patterns=((Pattern.FLAPPING, 2, 1030), (Pattern.STORM, 1, 7)),
+        repaired=(("alerts that end before they start", 1200),),
+    )
+    text = shown((report, made[1]), width=200)
+    kinds = "kinds of noise (noisy firings in the part learned from): flapping 2 rules (1030), storm 1 rule (7)"
+    assert kinds in text
+    assert "Mended in the input, or left out of it:\n  1,200 alerts that end before they start\n" in text
+    document = json.loads(dict(output(report, (), []).files)["suggestions.json"])
+    assert document["patterns"][0] == {"pattern": "flapping", "rules": 2, "firings": 1030}
+    assert document["repaired"] == [{"what": "alerts that end before they start", "count": 1200}]
 
 
 def test_each_suggestion_is_a_diff_that_patch_takes(made: Made, two_rules: Path, tmp_path: Path) -> None:
