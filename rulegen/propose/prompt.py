@@ -94,6 +94,7 @@ def _slot(slot: Slot) -> str:
 def _inventory(cluster: Cluster, offers: Sequence[Offer]) -> Iterator[str]:
     """One line for each kind of thing that a slot can point at by number; what no slot can name is left out."""
     inventory = cluster.inventory
+    levels = inventory.service.levels if inventory.service else ()
     tokens = {choice.token for offer in offers for slot in offer.slots for choice in slot.choices}
     kinds = (
         ("Metrics", "m", [quoted(name, _NAME) for name in inventory.metrics]),
@@ -103,6 +104,7 @@ def _inventory(cluster: Cluster, offers: Sequence[Offer]) -> Iterator[str]:
         ("Times of the week with noise and no incident", "h", [str(one) for one in inventory.quiet_hours]),
         ("Other rules that fire with it", "c", [_companion(one) for one in cluster.companions]),
         ("Thresholds", "t", [f"{value:.6g}" for value in inventory.thresholds]),
+        ("Buckets of the histogram, nearest first", "b", [quoted(one.bound, _VALUE) for one in levels]),
     )
     for title, letter, items in kinds:
         numbered = [f"{letter}{i} {item}" for i, item in enumerate(items) if f"{letter}{i}" in tokens]
