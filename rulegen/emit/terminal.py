@@ -69,6 +69,9 @@ class _Page:
         weekly = before.pages[0] / (before.weeks or 1.0)
         minutes = before.minutes[0] / (before.weeks or 1.0)
         self._line(f"noise before: {number(weekly)} pages and {number(minutes)} paging minutes a week")
+        if report.patterns:
+            kinds = (f"{kind} {counted(rules, 'rule')} ({firings})" for kind, rules, firings in report.patterns)
+            self._line(f"kinds of noise (noisy firings in the part learned from): {', '.join(kinds)}")
         self.console.print()
 
     def _beyond_luck(self) -> str:
@@ -185,6 +188,10 @@ class _Page:
     def _rest(self) -> None:
         report = self.report
         self.console.print()
+        if report.repaired:
+            self._line("Mended in the input, or left out of it:", "bold")
+            for what, count in report.repaired:
+                self._line(f"  {count:,} {what}")
         if report.unjudged:
             words = "outside the recorded time, or before a full window of data was seen"
             self._line(f"{counted(report.unjudged, 'firing')} unjudged: {words}.")

@@ -134,6 +134,8 @@ def _effort(old: Rule, candidate: Candidate) -> float:
         effort += TARGET * len(targets)
     limits = [found.threshold for rule in (old, *candidate.rules) if (found := comparison(rule.expr)) is not None]
     slots = candidate.proposal.slots
+    if isinstance(beyond := slots.get("fires_beyond"), float):
+        limits = [*limits[:1], beyond]  # two thresholds in one expression: that from which it fires
     longer = (slots.get("for", old.hold), old.hold), (slots.get("window", 0), 0), (slots.get("offset", 0), 0)
     for new, now in longer:
         effort += EXTENT * math.log2(1 + max(0, new - now) / MINUTE) if isinstance(new, int) else 0
