@@ -30,7 +30,7 @@ _NAME, _VALUE, _EXPRESSION = 60, 60, 500  # characters
 
 
 def build_prompt(cluster: Cluster, offers: Sequence[Offer]) -> str:
-    """The prompt for one cluster and the templates that fit it: 400 to 700 tokens for an ordinary cluster.
+    """The prompt for one cluster and the templates that fit it: some 3,000 characters for an ordinary cluster.
 
     Raises RulegenError when the wording is missing from the installation.
     """
