@@ -336,11 +336,12 @@ def gated(expr: str, join: str, condition: str, on: Sequence[str] | None) -> str
 
 
 def beside(expr: str) -> str | None:
-    """``and B`` or ``unless B``, on one line, where that is what ``expr`` joins last; else None."""
+    """``and on (…) B`` or ``unless … B``, on one line, where that is what ``expr`` joins last; else None."""
     node = pp.parse(expr)
     if not isinstance(node, pp.BinaryExpr) or str(node.op) not in _SET_OPERATORS:
         return None
-    return " ".join(f"{node.op} {node.rhs.prettify()}".split())
+    whole, left = (" ".join(side.prettify().split()) for side in (node, node.lhs))
+    return whole.removeprefix(left).strip()
 
 
 def number(value: float) -> str:

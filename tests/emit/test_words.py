@@ -84,6 +84,28 @@ def test_the_note_is_one_safe_line(make_suggestion) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("expr", "within", "wanted"),
+    [
+        (
+            "A > 80 and on (job) sum by (job) (rate(http_requests_handled_total[5m])) > 2",
+            0,
+            "and on (job) sum by (job) (rate(http_requests_handled_total[5m])) > 2",
+        ),
+        (
+            'max_over_time(A[2m]) > 80 and on (job, pod) max_over_time(process_cpu_usage_percent{job="a"}[2m]) > 3',
+            120_000,
+            'and on (job, pod) max_over_time(process_cpu_usage_percent{job="a"}[2m]) > 3, within 2m',
+        ),
+        (f"A > 80 unless on (job) {'b' * 200} == 0", 0, f"unless on (job) {'b' * 79}…"),
+        ("A > 80 unless on (job) up == 0", 0, "+ unless on (job) up == 0"),
+    ],
+)
+def test_a_gate_says_its_condition(expr: str, within: int, wanted: str) -> None:
+    proposal = Proposal("gate", Slots((("condition", "g0"), ("within", within))), Provenance("search"))
+    assert words.change(replace(OLD, expr="A > 80"), (replace(OLD, expr=expr),), proposal) == wanted
+
+
 def test_every_pattern_has_a_reason(make_suggestion) -> None:
     facts = replace(
         make_suggestion(RuleRef("r", "g", 0), OLD, OLD).cluster.facts,
