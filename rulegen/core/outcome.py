@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rulegen.core.candidate import Candidate
 from rulegen.core.cluster import Cluster, Grade, Pattern
 from rulegen.core.labels import Labels
-from rulegen.core.spans import Grid, Span, Times
+from rulegen.core.spans import Grid, Mask, Span, Times
 
 NEVER = np.int64(2**62)  # a delay larger than any: not caught
 
@@ -35,6 +35,14 @@ class Firings:
 
     def __len__(self) -> int:
         return len(self.start)
+
+    def by_series(self, chosen: Mask) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Each series with firings among ``chosen`` [n]: its row, and where they stand, rising. In O(n log n)."""
+        at = np.flatnonzero(chosen)
+        at = at[np.argsort(self.series[at], kind="stable")]
+        cuts = np.flatnonzero(np.diff(self.series[at])) + 1
+        for mine in np.split(at, cuts) if len(at) else ():
+            yield int(self.series[mine[0]]), mine
 
     @property
     def minutes(self) -> float:
@@ -226,6 +234,6 @@ class Report:
     rerouted: tuple[Suggestion, ...] = ()  # accepted changes of the routing
     alerts: tuple[Labels, ...] = field(default=(), repr=False)  # every label set that fired, as rules are
     credible: int | None = None  # of the targets caught before, those caught beyond luck; None: not measured
-    # (pattern, rules whose noise it names, that noise in firings of the part that is learned from), most firings first
+    # (pattern, rules whose noise it names, its firings in the part that is learned from), most firings first
     patterns: tuple[tuple[Pattern, int, int], ...] = ()
     repaired: tuple[tuple[str, int], ...] = ()  # (what was mended in the input or left out of it, how often)
