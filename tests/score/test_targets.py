@@ -11,7 +11,7 @@ from rulegen.core.incident import Incident, IncidentRecord
 from rulegen.core.labels import EMPTY, Labels
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Grid, Span
-from rulegen.score.targets import Spoken, Target, bursts
+from rulegen.score.targets import Spoken, Target, bursts, incidents
 
 GRID = Grid(0, 1000 * MINUTE, MINUTE)
 A = Labels({"alertname": "A", "service": "a", "pod": "1", "severity": "page"})
