@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -73,18 +74,19 @@ def measured(kind: str, count: int, limit: int) -> tuple[str, str, str]:
     with tempfile.TemporaryDirectory() as folder:
         path, out = Path(folder) / "alerts.jsonl", Path(folder) / "out"
         written(KINDS[kind](count), path)
-        command = [sys.executable, "-m", "rulegen", "suggest", "--quiet", "--alerts", str(path), "--out", str(out)]
+        command = ["-m", "rulegen.cli.main", "suggest", "--quiet", "--alerts", str(path), "--out", str(out)]
 
         def bound() -> None:
             resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
 
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(command, capture_output=True, text=True, preexec_fn=bound, check=False)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        took = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        memory = f"{after.ru_maxrss >> 10:,}"  # of the largest so far: sizes rise
-        if done.returncode:
-            return f"> {took:.0f}", memory, done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "ended"
+        with (Path(folder) / "said").open("w+") as said:
+            run = subprocess.Popen([sys.executable, *command], stdout=said, stderr=said, preexec_fn=bound)
+            _, status, used = os.wait4(run.pid, 0)
+            said.seek(0)
+            last = (said.read().strip().splitlines() or [""])[-1]
+        took, memory = used.ru_utime + used.ru_stime, f"{used.ru_maxrss >> 10:,}"
+        if status:
+            return f"> {took:.0f}", memory, f"ended: {last}"
         told = json.loads((out / "suggestions.json").read_text())["repaired"]
         return (
             f"{took:.1f}",
