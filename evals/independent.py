@@ -34,6 +34,8 @@ class Page:
     service: str
     start: int
     end: int
+    name: str = ""  # group/alert
+    series: str = ""  # what tells it from the rule's other alerts
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,10 @@ def pages(url: str, rule_file: Path, start: int, end: int, paging: frozenset[str
             hold, keep = _seconds(rule.get("for", "0s")), _seconds(rule.get("keep_firing_for", "0s"))
             for labels, times in _held(url, rule["expr"], start, end):
                 service = rule.get("labels", {}).get("service", labels.get("service", ""))
-                found += [Page(number, service, a, b) for a, b in _firings(times, start, end, hold, keep)]
+                name, series = f"{group['name']}/{rule['alert']}", str(sorted(labels.items()))
+                found += [
+                    Page(number, service, a, b, name, series) for a, b in _firings(times, start, end, hold, keep)
+                ]
     return found
 
 
@@ -114,20 +119,14 @@ def score(pages: list[Page], incidents: list[Incident], start: int, end: int) ->
     delays = {}
     for incident in incidents:
         if start <= incident.start <= end:
-            hits = [
-                max(0, page.start - incident.start)
-                for page in mine
-                if page.service == incident.service and page.start <= incident.end
-                if page.start >= incident.start
-                or (page.start >= incident.start - CARRY and page.end >= incident.start)
-            ]
+            hits = [max(0, page.start - incident.start) for page in mine if catches(page, incident)]
             if hits:
                 delays[incident.id] = min(hits)
     return Score(
         pages=len(mine),
-        noise=sum(_outside(page.start, incidents) for page in mine),
+        noise=sum(outside(page.start, incidents) for page in mine),
         minutes=sum(
-            _outside(at, incidents)
+            outside(at, incidents)
             for page in pages
             for at in range(page.start, page.end + 1, STEP)
             if start <= at <= end
@@ -137,7 +136,14 @@ def score(pages: list[Page], incidents: list[Incident], start: int, end: int) ->
     )
 
 
-def _outside(at: int, incidents: list[Incident]) -> bool:
+def catches(page: Page, incident: Incident) -> bool:
+    if page.service != incident.service or page.start > incident.end:
+        return False
+    lasting = page.start >= incident.start - CARRY and page.end >= incident.start
+    return page.start >= incident.start or lasting
+
+
+def outside(at: int, incidents: list[Incident]) -> bool:
     return not any(one.start - GRACE <= at <= one.end + GRACE for one in incidents)
 
 

@@ -16,6 +16,7 @@ from rulegen.promql.rewrite import number
 
 _MIRRORED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": "==", "!=": "!="}
 _ESCAPED = re.compile(r"\\([\\.+*?()|\[\]{}^$-])")
+_GROUP = re.compile(r"(?P<before>[^\\()\[\]]*)\((?P<inside>[^()?\\\[\]][^()\\\[\]]*)\)(?P<after>(?![*+?{])[^()]*)")
 _PLAIN = re.compile(r"(?:[^\\.+*?()|\[\]{}^$]|\\[\\.+*?()|\[\]{}^$-])*")
 
 
@@ -143,13 +144,30 @@ def _selector(node: pp.VectorSelector) -> str:
         elif one.op == pp.MatchOp.NotEqual:
             out.setdefault(one.name, set()).add(repr(one.value))
         elif one.op == pp.MatchOp.NotRe:
-            out.setdefault(one.name, set()).update(map(_alternative, branches(one.value)))
+            out.setdefault(one.name, set()).update(map(_alternative, _spelt_out(one.value)))
         else:
-            listed = sorted(map(_alternative, branches(one.value)))
+            listed = sorted(map(_alternative, _spelt_out(one.value)))
             found.append(f"{one.name}{'=' if len(listed) == 1 and listed[0][0] != '/' else '=~'}{'|'.join(listed)}")
     found += [f"{name}!~{'|'.join(sorted(values))}" for name, values in out.items()]
     at = "" if node.at is None else f"@{node.at.type}{node.at.at}"
     return f"{node.name or ''}{{{','.join(sorted(found))}}}{at}{f' offset {node.offset}' if node.offset else ''}"
+
+
+def _spelt_out(pattern: str) -> list[str]:
+    """The alternatives of a pattern, those of its one plain group too: ``^(a|b).*`` is ``a.*`` or ``b.*``.
+
+    A matcher is anchored at both ends anyway.
+    """
+    found = []
+    for branch in branches(pattern):
+        text = branch.removeprefix("^")
+        text = text[:-1] if text.endswith("$") and not text.endswith("\\$") else text
+        group = _GROUP.fullmatch(text)
+        if group is None:
+            found.append(text)
+        else:
+            found += [group["before"] + one + group["after"] for one in group["inside"].split("|")]
+    return found
 
 
 def _alternative(pattern: str) -> str:

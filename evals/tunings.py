@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import lru_cache
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,12 @@ from rulegen.promql.rewrite import comparison
 from rulegen.promql.tree import nodes
 from rulegen.templates import TEMPLATES
 
-MOST_FILLINGS = 300  # of one template's slots
-MOST_BETWEEN = 60  # rules after the first step from which a second is tried, the nearest first
+MOST_FILLINGS = 120  # of one template's slots
+MOST_BETWEEN = 8  # rules after the first step from which a second is tried, the nearest first
 FACTS = Facts(50, 200.0, 25.0, 4, 2 * MINUTE, 9 * MINUTE, 4 * MINUTE, 0.5, 0.1, 0.4, 0.01, 0.2, 1)
 PLACE = RuleRef("rules.yml", "g", 0)
+SEVERAL = ("targets", "by", "labels")  # slots that take several picks, where there is more than one to pick
+SCRAPED = ("instance", "job", "pod")  # labels that a firing series has, whether a rule speaks of them or not
 OTHER = Companion(RuleRef("rules.yml", "g", 1), Labels({"alertname": "Other"}), Relation.COVERS, 0, 1.0, 9.0)
 
 
@@ -96,18 +99,18 @@ def expressed(change: Change, *, offered: bool = False) -> tuple[str, ...] | Non
     if change.after is None:
         made = (rules for rules, _ in _made("dedupe", change, words(change), offered))
         return ("dedupe",) if any(not rules for rules in made) else None
-    goal, known = meaning(change.after), words(change)
+    goal, known = change.after, words(change)
     reached: dict[object, tuple[Rule, str]] = {}
     for rule, name in steps(change.before, change, known, offered):
-        if meaning(rule) == goal:
+        if same(rule, goal):
             return (name,)
-        reached.setdefault(meaning(rule), (rule, name))
+        reached.setdefault((rule.expr, rule.hold, rule.keep_firing_for, rule.labels), (rule, name))
     far = distance(change.before, change.after)
     nearer = [(distance(rule, change.after), at, rule, name) for at, (rule, name) in enumerate(reached.values())]
     for how_far, _, between, first in sorted(nearer, key=lambda one: one[:2])[:MOST_BETWEEN]:
         if how_far < far:
             for rule, second in steps(between, change, known, offered):
-                if meaning(rule) == goal:
+                if same(rule, goal):
                     return first, second
     return None
 
@@ -146,10 +149,12 @@ def _fillings(slots: Sequence[Slot], change: Change, known: Words, offered: bool
 def _values(slot: Slot, change: Change, known: Words, offered: bool) -> Iterable[SlotValue]:
     """Values of the slot's kind that could lead to the rule after; of those, where it is asked, what is offered."""
     choices = [choice.value for choice in slot.choices]
-    if slot.most > 1:
+    if slot.name in SEVERAL:
         return dict.fromkeys(_picks(slot, known, offered))
     if all(isinstance(value, int) for value in choices):
-        wanted: list[SlotValue] = [*known.durations]
+        rules = [change.before, change.after or change.before]
+        waits = {"for": [one.hold for one in rules], "keep_firing_for": [one.keep_firing_for for one in rules]}
+        wanted: list[SlotValue] = [*dict.fromkeys(waits.get(slot.name, known.durations))]
         return [one for one in wanted if one in choices] if offered else wanted
     if all(isinstance(value, float) for value in choices):
         numbers: list[SlotValue] = [*(known.factors if slot.name == "factor" else known.numbers)]
@@ -167,7 +172,8 @@ def _picks(slot: Slot, known: Words, offered: bool) -> Iterator[tuple[str, ...]]
     """One pick each; all those that belong together."""
     names = [str(choice.value) for choice in slot.choices]
     for name in names:
-        yield (name,)
+        if slot.name != "by" or any(name in labels for labels in known.groupings):
+            yield (name,)
     if slot.name == "by":
         for labels in known.groupings:
             if set(labels) <= set(names) and len(labels) <= (slot.most if offered else len(labels)):
@@ -190,7 +196,7 @@ def _picks(slot: Slot, known: Words, offered: bool) -> Iterator[tuple[str, ...]]
 def cluster_of(change: Change, known: Words, offered: bool) -> Cluster:
     """The rule before with an inventory of what the rule after speaks of."""
     rule = change.before
-    names = list(dict.fromkeys(name for group in known.groupings for name in group))
+    names = list(dict.fromkeys([*(name for group in known.groupings for name in group), *SCRAPED]))
     found = _comparison(rule.expr)
     limits = {found.threshold * f for f in FACTORS} | {found.threshold / f for f in FACTORS} if found else set()
     inventory = Inventory(
@@ -235,9 +241,10 @@ def words(change: Change) -> Words:
     )
 
 
-def meaning(rule: Rule) -> tuple[object, ...]:
-    """What has to agree."""
-    return _normal(rule.expr), rule.hold, rule.keep_firing_for, rule.labels.pairs
+def same(rule: Rule, goal: Rule) -> bool:
+    """Whether both do the same. What is cheap to compare comes first."""
+    waits = rule.hold == goal.hold and rule.keep_firing_for == goal.keep_firing_for
+    return waits and rule.labels == goal.labels and _normal(rule.expr) == _normal(goal.expr)
 
 
 def distance(rule: Rule, goal: Rule) -> int:
@@ -297,6 +304,7 @@ def _duration(text: str | None) -> int:
         return HOUR * 1000 + sum(map(ord, text or ""))
 
 
+@lru_cache(maxsize=4096)
 def _normal(expr: str) -> str:
     try:
         return normal(expr)

@@ -204,17 +204,19 @@ class Desk:
             counters=counters(cluster.inventory.metrics, self.history.samples) if raw else (),
             telling=telling(rule, firings, noisy, catching),
             marks=self.marks,
-            service=self.replayer.service(ref, known) if raw else None,
+            service=self.replayer.service(ref, known, wrong) if raw else None,
             reach=sum(span.length for span in self.history.recordings),
         )
 
     def _companions(self, parts: Parts) -> Mapping[RuleRef, tuple[Companion, ...]]:
-        """What else fires with each rule's noise, in the fit part alone."""
+        """What else fires with each rule's noise, in the fit part alone. What fires by design says nothing."""
+        by_design = untouchable(())
         noise, every = [], []
         for ref, (rule, _) in self.rules.items():
             firings = self.fired[ref]
             fit = parts.fit[self.judge.blocks_at(firings.start)] & inside(firings.start, self.judge.judged)
-            every.append(Fired.of(ref, rule, firings, fit & (firings.start >= firings.warm)))
+            if not by_design(rule):
+                every.append(Fired.of(ref, rule, firings, fit & (firings.start >= firings.warm)))
             noise.append(Fired.of(ref, rule, firings, fit & self.judge.noise(firings)))
         return companions(noise, every)
 

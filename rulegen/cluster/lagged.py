@@ -28,15 +28,15 @@ from rulegen.promql.rows import kernel
 FALSE_DISCOVERY = 0.01
 LEAST_ONSETS = 5  # of the second kind after one of the first: fewer say nothing
 # The trace's mean lag is chosen among these by likelihood: from one scrape to what a person still calls "then".
-SCALES = tuple(s * SECOND for s in (10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600))
+SCALES = tuple(s * SECOND for s in (10, 20, 30, 45, 60, 90, 120, 180, 300, 600))
 REACH = 4  # times the scale: a trace is followed until 2% of it are left
 OWN = HOUR  # a kind's own rate is taken over this long before and after
 AROUND = 12  # times the scale: so far before and after a cause's own rate is taken that a trace has to beat
-MOST_ONSETS = 20_000  # of one kind that are looked at, drawn evenly; more say nothing new
-MOST_FIRST = 64  # kinds that are weighed as causes of one
-PILOT_KINDS, PILOT_ONSETS = 32, 2_000  # what the scale is chosen on
+MOST_ONSETS = 5_000  # of one kind that are looked at, drawn by chance; more say nothing new
+MOST_FIRST = 32  # kinds that are weighed as causes of one
+PILOT_KINDS, PILOT_ONSETS = 16, 1_000  # what the scale is chosen on
 ENTER = 6.0  # twice the log-likelihood that a pair must add to be weighed at all; the test comes after
-NEAR = 2.0  # standard deviations beyond chance from which a pair is weighed at all
+NEAR = 3.0  # standard deviations beyond chance: what is to stand among many pairs has that many
 LEAD = 2.33  # standard deviations by which A before B must outnumber B before A: the upper 1% of a fair coin
 BASE = 5  # columns of the baseline
 

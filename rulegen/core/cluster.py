@@ -105,6 +105,9 @@ class Companion:
     equal: tuple[str, ...] = ()
 
 
+SECOND_SIGNAL = "second signal"
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A condition that could stand beside a rule's comparison: ``<rule> and on (…) expr``, or ``unless``.
@@ -121,8 +124,9 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What a service achieved: ``good`` is the share of all events (or of the time) that was not bad, ``quiet`` the
-    number of events in an hour with little traffic (0 where what is counted are no events).
+    """What a service achieves while nothing is known to be wrong: ``good`` is the share of all events (or of the
+    time) that was not bad, ``quiet`` the number of events in an hour with little traffic (0 where what is counted are
+    no events).
 
     For requests that are slower than a bucket of a histogram, ``bound`` is the bucket's label ``le``.
     """
@@ -149,7 +153,7 @@ class Inventory:
     that tell the noisiest series apart, noisiest first, ``thresholds`` numbers a threshold may take, rising.
     ``conditions`` (g0, g1, …) could gate the rule, ``quiet_hours`` (h0, …) are times of the week that hold noise and
     no incident. ``counters`` are those of the metrics whose series only grow, up to resets. ``telling`` (k0, k1, …)
-    are label pairs of the firings that caught something. ``marks`` (m0, m1, …) are label pairs by which the routing
+    are label pairs of the firings that caught something. ``marks`` (r0, r1, …) are label pairs by which the routing
     mutes, inhibits or routes.
     """
 

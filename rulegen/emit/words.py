@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from difflib import SequenceMatcher
+from math import isfinite
 
 from rulegen.core.candidate import Proposal, SlotValue
 from rulegen.core.cluster import Cluster, Pattern, Relation, Season
@@ -15,6 +16,7 @@ from rulegen.core.labels import ALERT_NAME
 from rulegen.core.outcome import Measure, Suggestion
 from rulegen.core.rule import Rule
 from rulegen.emit.expression import Token, canonical, tokens
+from rulegen.promql.rewrite import beside
 
 MARK = "rulegen:"  # starts every comment that rulegen writes, and tells them from the user's own
 REWRITTEN = "expression rewritten"
@@ -44,12 +46,18 @@ def changes(old: Rule, new: tuple[Rule, ...], proposal: Proposal | None = None) 
         alerts = len(new) - records
         made = [counted(records, "recording rule")] * bool(records) + [counted(alerts, "alert")] * bool(alerts)
         return (f"1 rule → {' + '.join(made)}",)
-    told = (_slots(proposal) if proposal and one == REWRITTEN else one for one in _changes(old, new[0]))
+    told = (_slots(proposal, new[0]) if proposal and one == REWRITTEN else one for one in _changes(old, new[0]))
     return tuple(map(one_line, told)) or ("no change",)
 
 
-def _slots(proposal: Proposal) -> str:
-    """``aggregate_count: by service, at_least 4``; the wait has words of its own."""
+def _slots(proposal: Proposal, new: Rule) -> str:
+    """``aggregate_count: by service, at_least 4``; the wait has words of its own, and a condition says what it is."""
+    condition = beside(new.expr) if "condition" in proposal.slots else None
+    if condition is not None:
+        if len(condition) > 2 * _LONG:
+            condition = condition[: 2 * _LONG - 1] + "…"
+        window = proposal.slots.get("within")
+        return f"{condition}, within {_value(window)}" if window else condition
     said = {name: value for name, value in proposal.slots.items() if name != "for" and not _points(value)}
     filled = ", ".join(f"{name} {_value(value)}" for name, value in said.items())
     return f"{proposal.template}: {filled or REWRITTEN}"
@@ -83,7 +91,8 @@ def note(suggestion: Suggestion, mode: str) -> str:
         + (f" ({measure.caught[1]} by this rule)" if measure.caught[1] < measure.caught[0] else ""),
         f"added delay {delay(measure)}",
     )
-    return one_line(f"{made}: {', '.join(figures)} (grade {suggestion.evidence.grade})")
+    partly = ", partly synthetic" if suggestion.evidence.synthetic else ""
+    return one_line(f"{made}: {', '.join(figures)} (grade {suggestion.evidence.grade}{partly})")
 
 
 def brief(note: str) -> str:
@@ -110,7 +119,7 @@ def number(value: float) -> str:
 
 def share(value: float) -> str:
     """0.934 → ``93%``; ``–`` where there is no figure."""
-    return "–" if value != value else f"{value:.0%}"
+    return f"{value:.0%}" if isfinite(value) else "–"
 
 
 def why(cluster: Cluster) -> str:
@@ -130,7 +139,7 @@ def why(cluster: Cluster) -> str:
             return f"it fires {share(facts.firing_share)} of the time"
         case Pattern.TIGHT_THRESHOLD:
             return f"half of its noise passes the threshold by {share(facts.margin)} or less"
-        case Pattern.CASCADE | Pattern.DUPLICATE:
+        case Pattern.CASCADE | Pattern.DUPLICATE if cluster.companions:
             return _company(cluster)
         case Pattern.SEASONAL if facts.season is not None:
             return f"{share(facts.season.share)} of its noise starts {hours(facts.season)}"

@@ -268,9 +268,9 @@ def bridged(expr: str, function: str, window: int) -> str:
 
 
 def within(expr: str, window: int, step: int) -> str:
-    """``expr``, the whole of which is a comparison with a number, for each series that fulfilled it at some time in
-    the last ``window`` ms (looked at every ``step`` ms, where it is no bare selector). Raises ValueError for another
-    one."""
+    """``expr``, a comparison with a number, for each series that fulfilled it at some time in the last ``window`` ms
+    (looked at every ``step`` ms, where it is no bare selector). Raises ValueError for what is no such comparison.
+    """
     found = comparison(expr)
     if found is None or found.index or not found.ordered:
         raise ValueError("the expression is no comparison with a number")
@@ -333,6 +333,14 @@ def gated(expr: str, join: str, condition: str, on: Sequence[str] | None) -> str
     """``expr join on (labels) (condition)``, ``join``: ``and`` or ``unless``; without ``on`` all labels match."""
     matching = "" if on is None else f" on ({', '.join(checked_label(name) for name in on)})"
     return fill(f"A {join}{matching} B", A=expr, B=condition)
+
+
+def beside(expr: str) -> str | None:
+    """``and B`` or ``unless B``, on one line, where that is what ``expr`` joins last; else None."""
+    node = pp.parse(expr)
+    if not isinstance(node, pp.BinaryExpr) or str(node.op) not in _SET_OPERATORS:
+        return None
+    return " ".join(f"{node.op} {node.rhs.prettify()}".split())
 
 
 def number(value: float) -> str:

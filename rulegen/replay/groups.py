@@ -194,8 +194,7 @@ class _Replay:
         items = [self.items[at] for at in members]
         for at, item in zip(members, items, strict=True):
             item.error = item.error or self._broken(at)
-            window = max((one.before_ms for one in item.selectors), default=0)
-            item.reach = window + max((self.items[j].reach for j in self.reads[at]), default=0)
+            item.reach = max((one.before_ms + self._reach(at, one.name) for one in item.selectors), default=0)
         if errors := [item for item in items if item.error]:
             for item in items:
                 item.error = item.error or f"{errors[0].rule.name}, with which it goes in circles: {errors[0].error}"
@@ -212,6 +211,11 @@ class _Replay:
         except (UnsupportedError, ExpressionError) as error:
             for item in items:
                 item.error, item.made = str(error), ()
+
+    def _reach(self, at: int, name: str | None) -> int:
+        """How far back (ms) the rules look that write the metric ``name`` (None: any) for the rule ``at`` to read."""
+        read = [self.items[j] for j in self.reads[at]]
+        return max((one.reach for one in read if name is None or name in written_names(one.rule)), default=0)
 
     def _broken(self, at: int) -> str:
         """Why a rule can't be replayed because of what it reads, "" where nothing is wrong."""

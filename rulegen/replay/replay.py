@@ -211,9 +211,10 @@ class Replayer:
         gone[known] = ~level.present[rows[known], after[known]]
         return gone
 
-    def service(self, ref: RuleRef, spans: Sequence[Span]) -> Service | None:
-        """The service level behind the rule at ``ref``, measured within ``spans``; None without one."""
-        return service(self._originals[ref].expr, self._recorded, self._evaluator, spans)
+    def service(self, ref: RuleRef, spans: Sequence[Span], incidents: Sequence[Span] = ()) -> Service | None:
+        """The service level behind the rule at ``ref``, measured within ``spans`` outside ``incidents``; None without
+        one."""
+        return service(self._originals[ref].expr, self._recorded, self._evaluator, spans, incidents)
 
     def watched(self, ref: RuleRef, grid: Grid) -> int:
         """How many series the rule at ``ref`` compares; 0 where that can't be told."""

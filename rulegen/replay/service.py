@@ -18,8 +18,10 @@ MOST_BOUNDS = 3
 QUIET = 0.1  # of the hours have less traffic
 
 
-def service(expr: str, recorded: Mapping[str, str], engine: Evaluator, spans: Sequence[Span]) -> Service | None:
-    """The service level of a rule's ``expr``, measured hour by hour within ``spans``.
+def service(
+    expr: str, recorded: Mapping[str, str], engine: Evaluator, spans: Sequence[Span], incidents: Sequence[Span]
+) -> Service | None:
+    """The service level of a rule's ``expr``, measured over the hours within ``spans`` that no incident touches.
 
     ``recorded``: what the recording rules without labels of their own record, by name. None where the expression has
     no indicator, or the history no data on it.
@@ -31,7 +33,7 @@ def service(expr: str, recorded: Mapping[str, str], engine: Evaluator, spans: Se
     else:
         found = indicator(written_out)
         wanted = [] if found is None else [("", found)]
-    hours = _hours(spans)
+    hours = _hours(spans, incidents)
     levels = []
     for bound, sli in wanted:
         with suppress(UnsupportedError):  # what cannot be measured gives no objective to propose
@@ -40,14 +42,16 @@ def service(expr: str, recorded: Mapping[str, str], engine: Evaluator, spans: Se
     return Service(written_out, tuple(levels)) if levels else None
 
 
-def _hours(spans: Sequence[Span]) -> tuple[Grid, Mask] | None:
-    """Whole hours around ``spans``, and which of their ends [steps] have a whole hour of ``spans`` before them."""
+def _hours(spans: Sequence[Span], incidents: Sequence[Span]) -> tuple[Grid, Mask] | None:
+    """Whole hours around ``spans``, and which of their ends [steps] have a whole hour of ``spans`` before them, and
+    no incident."""
     if not spans:
         return None
     start, end = min(one.start for one in spans), max(one.end for one in spans)
     grid = Grid(start + HOUR, end, HOUR)
     times: Times = grid.times()
-    return grid, inside(times, spans) & inside(times - HOUR + 1, spans)
+    touched = inside(times, [Span(one.start, one.end + HOUR) for one in incidents])
+    return grid, inside(times, spans) & inside(times - HOUR + 1, spans) & ~touched
 
 
 def _level(sli: Sli, engine: Evaluator, hours: tuple[Grid, Mask] | None, bound: str) -> Level | None:

@@ -93,7 +93,7 @@ class Judge:
             sound = judged & (one.start >= one.warm)
             where = self.blocks_at(one.start[sound])
             fired += np.bincount(where, minlength=self.blocks)
-            np.maximum.at(longest, where, (one.end - one.start)[sound])
+            np.maximum.at(longest, where, self._lasting(one)[sound])
             noisy = judged & self.outside(one.start)
             pages += np.bincount(self.blocks_at(one.start[noisy]), minlength=self.blocks)
             minutes += self._minutes(one, paging, warm)
@@ -105,6 +105,13 @@ class Judge:
         reset = np.maximum(0, ends - self.ends)[caught]
         late = delay[caught]
         return Outcome(fired, longest, unjudged, pages, minutes, caught, late, keys, vital, spoke=spoke, reset=reset)
+
+    def _lasting(self, firings: Firings) -> NDArray[np.int64]:
+        """[firings] how long each lasts (ms) as far as somebody kept a record: to the end of its judged time."""
+        ends = np.array([*(span.end for span in self.judged), NEVER], dtype=np.int64)
+        known = np.minimum(firings.end, ends[np.searchsorted(ends, firings.start)])
+        lasting: NDArray[np.int64] = known - firings.start
+        return lasting
 
     def windows(self, firings: Firings) -> NDArray[np.int64]:
         """[firings] how long before a target's start (ms) each firing may begin and still catch it.

@@ -75,11 +75,11 @@ def slots(cluster: Cluster) -> tuple[Slot, ...] | None:
 
 
 def _objectives(level: Level | None) -> tuple[float, ...]:
-    """The strictest that the service met first, then those that are easier, then those that it missed."""
+    """The strictest that the service meets first, then those next to it, stricter ones before easier ones."""
     good = level.good if level else USUAL
-    met = [one for one in OBJECTIVES if one <= good + 1e-12]
-    missed = [one for one in OBJECTIVES if one not in met]
-    return (*met, *reversed(missed))
+    best = next((at for at, one in enumerate(OBJECTIVES) if one <= good + 1e-12), len(OBJECTIVES) - 1)
+    near = sorted(range(len(OBJECTIVES)), key=lambda at: (abs(at - best), at))
+    return tuple(OBJECTIVES[at] for at in near)
 
 
 def _least_bad(level: Level | None, objective: object) -> tuple[Choice, ...]:

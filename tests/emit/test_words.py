@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from rulegen.core.candidate import Proposal, Provenance, Slots
-from rulegen.core.cluster import Pattern
+from rulegen.core.cluster import Companion, Pattern, Relation, Season
+from rulegen.core.durations import DAY, MINUTE
 from rulegen.core.labels import Labels
 from rulegen.core.outcome import Measure
 from rulegen.core.rule import Rule, RuleRef
@@ -84,6 +85,25 @@ def test_the_note_is_one_safe_line(make_suggestion) -> None:
 
 
 def test_every_pattern_has_a_reason(make_suggestion) -> None:
-    found = [words.why(make_suggestion(RuleRef("r", "g", 0), OLD, OLD, pattern=one).cluster) for one in Pattern]
+    facts = replace(
+        make_suggestion(RuleRef("r", "g", 0), OLD, OLD).cluster.facts,
+        season=Season(DAY, 2, 2, 0.8, 0.9, 1e-6),
+        indicator="requests_total",
+    )
+    company = tuple(
+        Companion(RuleRef("r", "g", 1), Labels({"alertname": "Other"}), relation, 2 * MINUTE, 0.9, 12.0)
+        for relation in (Relation.LEADS, Relation.DUPLICATE)
+    )
+    clusters = (make_suggestion(RuleRef("r", "g", 0), OLD, OLD, pattern=one).cluster for one in Pattern)
+    found = [words.why(replace(one, facts=facts, companions=company)) for one in clusters]
+    assert "Other fires 2m before 90% of its noise, 12 times what chance gives" in found
+    assert "80% of its noise starts from 02:00 to 04:00 UTC" in found
     assert len(set(found)) == len(Pattern)
     assert all(text and not text.endswith(".") for text in found)
+
+
+def test_a_note_says_what_was_never_seen(make_suggestion) -> None:
+    one = make_suggestion(RuleRef("r", "g", 0), OLD, OLD)
+    assert words.note(one, "incidents").endswith("(grade metrics)")
+    unseen = replace(one, evidence=replace(one.evidence, synthetic=("why",)))
+    assert words.note(unseen, "incidents").endswith("(grade metrics, partly synthetic)")
