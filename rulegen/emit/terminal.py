@@ -189,7 +189,7 @@ class _Page:
         report = self.report
         self.console.print()
         if report.repaired:
-            self._line("Mended in the input, or left out of it:", "bold")
+            self._line("Odd in the input, and what was made of it:", "bold")
             for what, count in report.repaired:
                 self._line(f"  {count:,} {what}")
         if report.unjudged:

@@ -82,7 +82,7 @@ def test_kinds_of_noise_and_repairs_are_told_with_their_counts(made: Made) -> No
     text = shown((report, made[1]), width=200)
     kinds = "kinds of noise (noisy firings in the part learned from): flapping 2 rules (1030), storm 1 rule (7)"
     assert kinds in text
-    assert "Mended in the input, or left out of it:\n  1,200 alerts that end before they start\n" in text
+    assert "Odd in the input, and what was made of it:\n  1,200 alerts that end before they start\n" in text
     document = json.loads(dict(output(report, (), []).files)["suggestions.json"])
     assert document["patterns"][0] == {"pattern": "flapping", "rules": 2, "firings": 1030}
     assert document["repaired"] == [{"what": "alerts that end before they start", "count": 1200}]
