@@ -64,7 +64,7 @@ def main() -> None:
             name: found(_suggest(data, home / f"one{k}", *more, *DAY_ONE) / "rules/rules.yml")
             for k, (name, more) in enumerate(WAYS)
         }
-        kinds = {name: Counter(one["change"] for one in _accepted(out)) for name, out in both.items()}
+        kinds = {name: Counter(str(one["change"]) for one in _accepted(out)) for name, out in both.items()}
         coverage = {name: _coverage(before.pages, after[name].pages, incidents, out) for name, out in both.items()}
     credible = credibly_caught(before.pages, incidents, RECORDINGS)
     _whole(before, after, kinds, credible, incidents)

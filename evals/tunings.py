@@ -172,7 +172,8 @@ def _picks(slot: Slot, known: Words, offered: bool) -> Iterator[tuple[str, ...]]
     """One pick each; all those that belong together."""
     names = [str(choice.value) for choice in slot.choices]
     for name in names:
-        yield (name,)
+        if slot.name != "by" or any(name in labels for labels in known.groupings):
+            yield (name,)
     if slot.name == "by":
         for labels in known.groupings:
             if set(labels) <= set(names) and len(labels) <= (slot.most if offered else len(labels)):

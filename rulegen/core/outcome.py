@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rulegen.core.candidate import Candidate
-from rulegen.core.cluster import Cluster, Grade
+from rulegen.core.cluster import Cluster, Grade, Pattern
 from rulegen.core.labels import Labels
 from rulegen.core.spans import Grid, Span, Times
 
@@ -274,3 +274,6 @@ class Report:
     walked: Forecast | None = None  # chosen on the past and scored on what came next, several times; long histories
     gap: float = 0.0  # how much less noise (and effort), as a share, the best joint choice could at most leave
     front: Front | None = None
+    # (pattern, rules whose noise it names, that noise in firings of the part that is learned from), most first
+    patterns: tuple[tuple[Pattern, int, int], ...] = ()
+    repaired: tuple[tuple[str, int], ...] = ()  # (what was mended in the input or left out of it, how often)

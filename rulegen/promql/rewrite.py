@@ -335,6 +335,14 @@ def gated(expr: str, join: str, condition: str, on: Sequence[str] | None) -> str
     return fill(f"A {join}{matching} B", A=expr, B=condition)
 
 
+def beside(expr: str) -> str | None:
+    """``and B`` or ``unless B``, on one line, where that is what ``expr`` joins last; else None."""
+    node = pp.parse(expr)
+    if not isinstance(node, pp.BinaryExpr) or str(node.op) not in _SET_OPERATORS:
+        return None
+    return " ".join(f"{node.op} {node.rhs.prettify()}".split())
+
+
 def number(value: float) -> str:
     """``value`` as people write it in a rule: whole numbers without a point, no exponents from 1e-9 to 1e15."""
     value = float(value)

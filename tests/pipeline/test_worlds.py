@@ -26,6 +26,7 @@ from rulegen.core.rule import Rule, RuleGroup, RuleRef, RuleSet
 from rulegen.core.series import Samples, Series
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Span
+from rulegen.errors import UnsupportedError
 from rulegen.ingest.rulefile import read_rules
 from rulegen.pipeline import suggest
 from rulegen.propose.search import enumerate_proposals
@@ -121,8 +122,14 @@ def replayed(history: History, report: Report, home: Path) -> Replayed:
     for ref, group, rule in history.rules:
         if rule.kind != "alert":
             continue
-        old[ref] = caught(fresh.replay(ref, (rule,), group.interval), history.record.incidents)
-        if ref in changed:
+        try:
+            old[ref] = caught(fresh.replay(ref, (rule,), group.interval), history.record.incidents)
+        except UnsupportedError:
+            assert ref not in changed  # what can't be replayed catches nothing that could be claimed
+            continue
+        if ref in changed and not changed[ref].candidate.rules:
+            new[ref] = {}  # retired: another rule says the same
+        elif ref in changed:
             path = home / f"{changed[ref].id}.yml"
             YAML(typ="safe", pure=True).dump(rule_file(changed[ref].candidate.rules), path)
             rules, _, problems = read_rules([str(path)])
