@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,13 +59,14 @@ def main() -> None:
             return Found(some, for_nothing(notified(route, some), incidents))
 
         before = found(data / "rules.yml")
-        both = {name: _suggest(data, home / f"both{k}", *more, *JUDGED) for k, (name, more) in enumerate(WAYS)}
-        after = {name: found(out / "rules/rules.yml") for name, out in both.items()}
-        ahead = {
-            name: found(_suggest(data, home / f"one{k}", *more, *DAY_ONE) / "rules/rules.yml")
-            for k, (name, more) in enumerate(WAYS)
-        }
-        kinds = {name: Counter(one["change"] for one in _accepted(out)) for name, out in both.items()}
+        runs = {(name, when): [*more, *times] for name, more in WAYS for when, times in WHEN}
+        with ThreadPoolExecutor(2) as pool:  # as many as most machines have processors for
+            made = [pool.submit(_suggest, data, home / f"run{k}", *some) for k, some in enumerate(runs.values())]
+            out = dict(zip(runs, (one.result() for one in made), strict=True))
+        both = {name: out[name, "both days"] for name, _ in WAYS}
+        after = {name: found(path / "rules/rules.yml") for name, path in both.items()}
+        ahead = {name: found(out[name, "day one"] / "rules/rules.yml") for name, _ in WAYS}
+        kinds = {name: Counter(str(one["change"]) for one in _accepted(out)) for name, out in both.items()}
         coverage = {name: _coverage(before.pages, after[name].pages, incidents, out) for name, out in both.items()}
     credible = credibly_caught(before.pages, incidents, RECORDINGS)
     _whole(before, after, kinds, credible, incidents)
@@ -76,6 +78,7 @@ def main() -> None:
 
 
 WAYS = [("tuning alone", ["--no-demote"]), ("with demotion", [])]
+WHEN = [("both days", JUDGED), ("day one", DAY_ONE)]
 
 
 def _suggest(data: Path, out: Path, *options: str) -> Path:

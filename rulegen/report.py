@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 
 import numpy as np
 
 from rulegen.core.candidate import Candidate
-from rulegen.core.cluster import Cluster, Grade
+from rulegen.core.cluster import Cluster, Grade, Pattern
 from rulegen.core.durations import format_duration
 from rulegen.core.outcome import (
     NEVER,
@@ -103,6 +104,18 @@ def report(
         verdicts=tuple(verdict for ref in sorted(selection.verdicts) for verdict in selection.verdicts[ref]),
         unmatched=desk.unmatched,
         credible=_beyond_luck(desk),
+        patterns=_patterns(selection.clusters),
+        repaired=desk.history.repaired,
+    )
+
+
+def _patterns(clusters: Iterable[Cluster]) -> tuple[tuple[Pattern, int, int], ...]:
+    rules, firings = Counter[Pattern](), Counter[Pattern]()
+    for one in clusters:
+        rules[one.pattern] += 1
+        firings[one.pattern] += one.facts.episodes
+    return tuple(
+        (kind, rules[kind], firings[kind]) for kind in sorted(rules, key=lambda kind: (-firings[kind], kind))
     )
 
 

@@ -16,7 +16,7 @@ ENGINE = NOUNS | {"promql"}
 LOWER = ENGINE | {"templates", "gotemplate"}
 STAGES = ("ingest", "cluster", "propose", "replay", "score", "emit")
 PIPELINE = {"desk", "pager", "relabelling", "reroute", "report", "pipeline"}
-PIPELINE |= {"ruletest", "backtest", "exhibit", "firm", "proof"}
+PIPELINE |= {"ruletest", "backtest", "exhibit", "firm", "proof", "intake"}
 # What each part may import beside itself. Stages never import one another; only the pipeline knows them all.
 ALLOWED: dict[str, set[str]] = {
     "__init__": set(),
@@ -30,6 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "gotemplate": ENGINE,
     **dict.fromkeys(STAGES, LOWER),
     "propose": LOWER | {"shipped"},  # its prompts are files that ship with rulegen
+    "intake": LOWER | {"cluster"},  # what was read → what a run can work on
     "desk": LOWER | set(STAGES),
     "backtest": LOWER | set(STAGES),  # replay, judged
     "ruletest": LOWER | set(STAGES),  # replay over what a unit test gives

@@ -12,11 +12,12 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rulegen.core.cluster import Condition
+from rulegen.core.cluster import SECOND_SIGNAL, Condition
 from rulegen.core.durations import MINUTE
 from rulegen.core.labels import ALERT_NAME, METRIC_NAME, Labels
 from rulegen.core.outcome import Firings
@@ -119,7 +120,7 @@ def _best(seen: Seen, gates: Iterable[_Gate]) -> Iterator[Condition]:
         new = gate.kept & seen.catching & ~kept
         (first if new.any() or not caught else rest).append(gate.condition)
         kept |= new
-    yield from dict.fromkeys([*first, *rest][:MOST])
+    yield from islice(dict.fromkeys((*first, *rest)), MOST)
 
 
 def _second_signals(seen: Seen, others: Iterable[Signal]) -> Iterator[_Gate]:
@@ -132,11 +133,12 @@ def _second_signals(seen: Seen, others: Iterable[Signal]) -> Iterator[_Gate]:
         if on and one.rule.expr != seen.rule.expr:
             for slack in (0, NEAR):
                 kept = _overlap(seen.firings, one.firings, on, slack)
-                yield _Gate(Condition("second signal", "and", one.rule.expr, on), kept)
+                yield _Gate(Condition(SECOND_SIGNAL, "and", one.rule.expr, on), kept)
 
 
 def _overlap(mine: Firings, other: Firings, on: tuple[str, ...], slack: int) -> Mask:
-    """[firings] during which of ``mine``, give or take ``slack`` ms, the other's held for the same target."""
+    """[firings] during which of ``mine``, give or take ``slack`` ms, the other's expression held for the same
+    target."""
     found: Mask = np.zeros(len(mine), dtype=np.bool_)
     keys = [labels.keep(on) for labels in other.labels]
     for key, rows in _rows([labels.keep(on) for labels in mine.labels]).items():
@@ -206,7 +208,10 @@ def _traffic(seen: Seen, name: str, on: tuple[str, ...], level: Level) -> Iterat
     told = told[np.isfinite(told)]
     if not len(told):
         return
-    floors = (told.min(), told.min() / 2) if seen.catching.any() else np.quantile(told, (0.5, 0.9))
+    if seen.catching.any():
+        floors = (told.min(), told.min() / 2, np.median(told) / 2)  # one catch at a quiet time need not decide
+    else:
+        floors = tuple(np.quantile(told, (0.5, 0.9)))
     for floor in dict.fromkeys(_round_down(float(one)) for one in floors):
         if floor > 0:
             expr = fill(f"A > {number(floor)}", A=left)

@@ -71,6 +71,7 @@ class Facts:
     firing_share: float  # of the history's evaluations, those at which the rule fires
     margin: float  # median over episodes of (peak − threshold) / |threshold|; NaN when there is no threshold
     incidents_touched: int  # incidents that this rule catches
+    watched: int = 0  # series that the rule looks at, as far as known; at least those that fired
     vanished_share: float = 0.0  # episodes that end as their series vanishes, and start again within an hour
     season: Season | None = None  # None: no hours stand out
     volatile: tuple[str, ...] = ()  # labels whose values are replaced: a restarted pod is a new alert
@@ -102,6 +103,9 @@ class Companion:
     share: float
     excess: float
     equal: tuple[str, ...] = ()
+
+
+SECOND_SIGNAL = "second signal"
 
 
 @dataclass(frozen=True, slots=True)

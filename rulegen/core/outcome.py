@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rulegen.core.candidate import Candidate
-from rulegen.core.cluster import Cluster, Grade
+from rulegen.core.cluster import Cluster, Grade, Pattern
 from rulegen.core.labels import Labels
-from rulegen.core.spans import Grid, Span, Times
+from rulegen.core.spans import Grid, Mask, Span, Times
 
 Interval = tuple[float, float, float]  # an estimate and its 95% interval: estimate, low, high; NaN: too little to say
 NEVER = np.int64(2**62)  # a delay larger than any: not caught
@@ -36,6 +36,14 @@ class Firings:
 
     def __len__(self) -> int:
         return len(self.start)
+
+    def by_series(self, chosen: Mask) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Each series with firings among ``chosen`` [n]: its row, and where they stand, rising. In O(n log n)."""
+        at = np.flatnonzero(chosen)
+        at = at[np.argsort(self.series[at], kind="stable")]
+        cuts = np.flatnonzero(np.diff(self.series[at])) + 1
+        for mine in np.split(at, cuts) if len(at) else ():
+            yield int(self.series[mine[0]]), mine
 
     @property
     def minutes(self) -> float:
@@ -274,3 +282,6 @@ class Report:
     walked: Forecast | None = None  # chosen on the past and scored on what came next, several times; long histories
     gap: float = 0.0  # how much less noise (and effort), as a share, the best joint choice could at most leave
     front: Front | None = None
+    # (pattern, rules whose noise it names, that noise in firings of the part that is learned from), most first
+    patterns: tuple[tuple[Pattern, int, int], ...] = ()
+    repaired: tuple[tuple[str, int], ...] = ()  # (what was mended in the input or left out of it, how often)

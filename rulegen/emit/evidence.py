@@ -11,6 +11,8 @@ that does not exist is null, and pairs are ``[before, after]``::
                                folds [measures]}, or null; walked: chosen on the past, scored on what came next
     gap                        how much less the best joint choice could at most cost, as a share; 0: it is the best
     front                      {joint [points], single {suggestion: [points]}}
+    patterns                   [{pattern, rules, firings}]: the kinds of noise, most firings first
+    repaired                   [{what, count}]: what had to be mended in the input, or left out of it
     unjudged, unscored [{rule, reason}], unmatched [{rule, selector}], credible, doubts []
     rule_tests                 {files, checks, failing [checks], together [checks]}, or null without --rule-tests
     accepted, refused          lists of suggestions
@@ -86,6 +88,7 @@ _FACT_NUMBERS = (
     "firing_share",
     "margin",
     "incidents_touched",
+    "watched",
     "vanished_share",
 )
 
@@ -112,6 +115,8 @@ def suggestions_json(
         "walked": _forecast(report.walked),
         "gap": _figure(report.gap),
         "front": _front(report.front),
+        "patterns": [{"pattern": str(kind), "rules": rules, "firings": n} for kind, rules, n in report.patterns],
+        "repaired": [{"what": what, "count": count} for what, count in report.repaired],
         "unjudged": report.unjudged,
         "unscored": [{"rule": rule, "reason": reason} for rule, reason in report.unscored],
         "credible": report.credible,

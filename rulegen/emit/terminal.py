@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from rich.console import Console
@@ -68,6 +69,9 @@ class _Page:
         weekly = before.pages[0] / (before.weeks or 1.0)
         minutes = before.minutes[0] / (before.weeks or 1.0)
         self._line(f"noise before: {number(weekly)} pages and {number(minutes)} paging minutes a week")
+        if report.patterns:
+            kinds = (f"{kind} {counted(rules, 'rule')} ({firings})" for kind, rules, firings in report.patterns)
+            self._line(f"kinds of noise (noisy firings in the part learned from): {', '.join(kinds)}")
         self.console.print()
 
     def _beyond_luck(self) -> str:
@@ -90,12 +94,13 @@ class _Page:
             table.add_row(*map(Text, row), style=style)
         if more := len(self.report.suggestions) - len(shown):
             table.add_row(f"… {more} more")
-        demotions = sum(one.candidate.change == "demotion" for one in self.report.suggestions)
-        tunings = len(self.report.suggestions) - demotions
+        kinds = Counter(one.candidate.change for one in self.report.suggestions)
+        tunings = kinds.pop("tuning", 0)
         table.add_section()
         table.add_row(*_total(f"{counted(tunings, 'tuning')} together", self.report.tuning), style="bold")
-        if demotions:
-            table.add_row(*_total(f"with {counted(demotions, 'demotion')}", self.report.together), style="bold")
+        if kinds:
+            others = " and ".join(counted(kinds[kind], kind) for kind in sorted(kinds))
+            table.add_row(*_total(f"with {others}", self.report.together), style="bold")
         return table
 
     def _named(self, one: Suggestion) -> str:
@@ -183,6 +188,10 @@ class _Page:
     def _rest(self) -> None:
         report = self.report
         self.console.print()
+        if report.repaired:
+            self._line("Odd in the input, and what was made of it:", "bold")
+            for what, count in report.repaired:
+                self._line(f"  {count:,} {what}")
         if report.unjudged:
             words = "outside the recorded time, or before a full window of data was seen"
             self._line(f"{counted(report.unjudged, 'firing')} unjudged: {words}.")

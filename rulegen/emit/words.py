@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from difflib import SequenceMatcher
@@ -15,10 +16,13 @@ from rulegen.core.labels import ALERT_NAME
 from rulegen.core.outcome import Measure, Suggestion
 from rulegen.core.rule import Rule
 from rulegen.emit.expression import Token, canonical, tokens
+from rulegen.promql.rewrite import beside
 
 MARK = "rulegen:"  # starts every comment that rulegen writes, and tells them from the user's own
 REWRITTEN = "expression rewritten"
 _LONG = 48  # characters of an expression's changed part that are still read at a glance
+_LONGEST = 2 * _LONG  # and still read at all
+_POINTER = re.compile(r"[a-z]\d+")
 _COMPARISONS = frozenset((">", ">=", "<", "<=", "==", "!="))
 
 
@@ -42,14 +46,27 @@ def changes(old: Rule, new: tuple[Rule, ...], proposal: Proposal | None = None) 
         alerts = len(new) - records
         made = [counted(records, "recording rule")] * bool(records) + [counted(alerts, "alert")] * bool(alerts)
         return (f"1 rule → {' + '.join(made)}",)
-    told = (_slots(proposal) if proposal and one == REWRITTEN else one for one in _changes(old, new[0]))
+    told = (_slots(proposal, new[0]) if proposal and one == REWRITTEN else one for one in _changes(old, new[0]))
     return tuple(map(one_line, told)) or ("no change",)
 
 
-def _slots(proposal: Proposal) -> str:
-    """``aggregate_count: by service, at_least 4``; the wait has words of its own."""
-    filled = (f"{name} {_value(value)}" for name, value in proposal.slots.items() if name != "for")
-    return f"{proposal.template}: {', '.join(filled)}"
+def _slots(proposal: Proposal, new: Rule) -> str:
+    """``aggregate_count: by service, at_least 4``; the wait has words of its own, and a condition says what it is."""
+    condition = beside(new.expr) if "condition" in proposal.slots else None
+    if condition is not None:
+        if len(condition) > 2 * _LONG:
+            condition = condition[: 2 * _LONG - 1] + "…"
+        window = proposal.slots.get("within")
+        return f"{condition}, within {_value(window)}" if window else condition
+    said = {name: value for name, value in proposal.slots.items() if name != "for" and not _points(value)}
+    filled = ", ".join(f"{name} {_value(value)}" for name, value in said.items())
+    return f"{proposal.template}: {filled or REWRITTEN}"
+
+
+def _points(value: SlotValue) -> bool:
+    """Whether it names a thing of the inventory by number (g0, l2), which tells a reader nothing."""
+    parts = value if isinstance(value, tuple) else (value,)
+    return any(isinstance(one, str) and _POINTER.fullmatch(one) for one in parts)
 
 
 def _value(value: SlotValue) -> str:
@@ -116,7 +133,8 @@ def why(cluster: Cluster) -> str:
         case Pattern.STORM:
             return f"{share(facts.together_share)} of its noise starts within 2m of another series of the rule"
         case Pattern.NOISY_FEW:
-            return f"{share(facts.top_share)} of its noise comes from the noisiest tenth of {facts.series} series"
+            many = max(facts.series, facts.watched)
+            return f"{share(facts.top_share)} of its noise comes from {max(1, many // 10)} of {many} series"
         case Pattern.CHRONIC:
             return f"it fires {share(facts.firing_share)} of the time"
         case Pattern.TIGHT_THRESHOLD:
@@ -199,9 +217,22 @@ def _expression(old: str, new: str) -> str:
         was, now = _shown(old, before), _shown(new, after)
         if len(was) + len(now) > _LONG:
             was, now = _elided(old, before, new, after)
-        return f"{was} → {now}" if len(was) + len(now) <= 2 * _LONG else REWRITTEN
-    made = _shown(new, after) if after else _shown(old, before)
-    return f"{'+' if after else '−'} {made}" if len(made) <= _LONG else REWRITTEN
+        return f"{was} → {now}" if len(was) + len(now) <= _LONGEST else REWRITTEN
+    return f"+ {_shortened(new, after)}" if after else f"− {_shortened(old, before)}"
+
+
+def _shortened(text: str, part: tuple[Token, ...]) -> str:
+    """``part`` with its middle left out where it is too long: what it begins with and what it is compared with say
+    most."""
+    whole = _shown(text, part)
+    if len(whole) <= _LONGEST:
+        return whole
+    first, last = 0, len(part)
+    while first < len(part) and len(_shown(text, part[: first + 1])) <= _LONG:
+        first += 1
+    while last > first and len(_shown(text, part[last - 1 :])) <= _LONG // 2:
+        last -= 1
+    return " ".join(filter(None, (_shown(text, part[:first]), "…", _shown(text, part[last:]))))
 
 
 def _elided(old: str, before: tuple[Token, ...], new: str, after: tuple[Token, ...]) -> tuple[str, str]:

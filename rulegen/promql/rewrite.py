@@ -335,6 +335,15 @@ def gated(expr: str, join: str, condition: str, on: Sequence[str] | None) -> str
     return fill(f"A {join}{matching} B", A=expr, B=condition)
 
 
+def beside(expr: str) -> str | None:
+    """``and on (…) B`` or ``unless … B``, on one line, where that is what ``expr`` joins last; else None."""
+    node = pp.parse(expr)
+    if not isinstance(node, pp.BinaryExpr) or str(node.op) not in _SET_OPERATORS:
+        return None
+    whole, left = (" ".join(side.prettify().split()) for side in (node, node.lhs))
+    return whole.removeprefix(left).strip()
+
+
 def number(value: float) -> str:
     """``value`` as people write it in a rule: whole numbers without a point, no exponents from 1e-9 to 1e15."""
     value = float(value)

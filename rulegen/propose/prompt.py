@@ -30,7 +30,7 @@ _NAME, _VALUE, _EXPRESSION = 60, 60, 500  # characters
 
 
 def build_prompt(cluster: Cluster, offers: Sequence[Offer]) -> str:
-    """The prompt for one cluster and the templates that fit it: 400 to 900 tokens for an ordinary cluster.
+    """The prompt for one cluster and the templates that fit it: some 3,000 characters for an ordinary cluster.
 
     Raises RulegenError when the wording is missing from the installation.
     """
@@ -96,6 +96,7 @@ def _slot(slot: Slot) -> str:
 def _inventory(cluster: Cluster, offers: Sequence[Offer]) -> Iterator[str]:
     """One line for each kind of thing that a slot can point at by number; what no slot can name is left out."""
     inventory = cluster.inventory
+    levels = inventory.service.levels if inventory.service else ()
     tokens = {choice.token for offer in offers for slot in offer.slots for choice in slot.choices}
     kinds = (
         ("Metrics", "m", [quoted(name, _NAME) for name in inventory.metrics]),
@@ -109,6 +110,7 @@ def _inventory(cluster: Cluster, offers: Sequence[Offer]) -> Iterator[str]:
         ("Times of the week with noise and no incident", "h", [str(one) for one in inventory.quiet_hours]),
         ("Other rules that fire with it", "c", [_companion(one) for one in cluster.companions]),
         ("Thresholds", "t", [f"{value:.6g}" for value in inventory.thresholds]),
+        ("Buckets of the histogram, nearest first", "b", [quoted(one.bound, _VALUE) for one in levels]),
     )
     for title, letter, items in kinds:
         numbered = [f"{letter}{i} {item}" for i, item in enumerate(items) if f"{letter}{i}" in tokens]

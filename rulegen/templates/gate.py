@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rulegen.core.candidate import Choice, Slot, Slots
-from rulegen.core.cluster import Cluster, Condition, Grade
+from rulegen.core.cluster import SECOND_SIGNAL, Cluster, Condition, Grade
 from rulegen.core.durations import MINUTE
 from rulegen.core.rule import Rule
-from rulegen.promql.rewrite import comparison, gated, within
+from rulegen.promql.rewrite import gated, within
 from rulegen.templates.template import Template, duration, durations, word
 
 # Two signs of one trouble need not show at one evaluation: they are scraped and averaged at different times.
@@ -26,8 +26,8 @@ def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
     condition, window = _named(cluster)[word(filled, "condition")], duration(filled, "within")
     expr, other = cluster.rule.expr, condition.expr
     if window:
-        if condition.join != "and" or comparison(other) is None:
-            raise ValueError("only two comparisons can be looked for within a time")
+        if condition.kind != SECOND_SIGNAL:
+            raise ValueError("only a second signal may come a little sooner or later")
         expr, other = (within(side, window, cluster.interval) for side in (expr, other))
     return (replace(cluster.rule, expr=gated(expr, condition.join, other, condition.on)),)
 

@@ -26,6 +26,7 @@ from rulegen.core.rule import Rule, RuleGroup, RuleRef, RuleSet
 from rulegen.core.series import Samples, Series
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Span
+from rulegen.errors import UnsupportedError
 from rulegen.ingest.rulefile import read_rules
 from rulegen.pipeline import suggest
 from rulegen.propose.search import enumerate_proposals
@@ -121,8 +122,14 @@ def replayed(history: History, report: Report, home: Path) -> Replayed:
     for ref, group, rule in history.rules:
         if rule.kind != "alert":
             continue
-        old[ref] = caught(fresh.replay(ref, (rule,), group.interval), history.record.incidents)
-        if ref in changed:
+        try:
+            old[ref] = caught(fresh.replay(ref, (rule,), group.interval), history.record.incidents)
+        except UnsupportedError:
+            assert ref not in changed  # what can't be replayed catches nothing that could be claimed
+            continue
+        if ref in changed and not changed[ref].candidate.rules:
+            new[ref] = {}  # retired: another rule says the same
+        elif ref in changed:
             path = home / f"{changed[ref].id}.yml"
             YAML(typ="safe", pure=True).dump(rule_file(changed[ref].candidate.rules), path)
             rules, _, problems = read_rules([str(path)])
@@ -207,10 +214,19 @@ def later(history: History, days: int, seed: int) -> History:
 
 @pytest.mark.parametrize("seed", SEEDS[: max(2, len(SEEDS) // 3)])
 def test_unjudged_time_changes_no_verdict(runs: dict[int, tuple[History, Report]], seed: int) -> None:
+    """More candidates may be tried, for what is on offer (other series, hours, thresholds) is read from all samples;
+    but what is said of one stays, and so do its figures."""
     history, report = ran(runs, seed)
     longer = run(later(history, 2, seed))
-    first, second = ({v.candidate.id: v.reasons for v in one.verdicts} for one in (report, longer))
-    assert first == second
-    accepted = [{one.candidate.id for one in some.suggestions} for some in (report, longer)]
-    assert accepted[0] == accepted[1]
-    assert report.together == longer.together
+    first, second = ({v.candidate.id: v for v in one.verdicts} for one in (report, longer))
+    both = first.keys() & second.keys()
+    assert len(both) >= 0.8 * len(first) and both
+    for id in both:
+        one, other = first[id], second[id]
+        assert one.reasons == other.reasons, id
+        if one.outcome is not None and other.outcome is not None:
+            assert one.outcome.pages.tolist() == other.outcome.pages.tolist()
+            assert one.outcome.minutes.tolist() == other.outcome.minutes.tolist()
+            assert one.outcome.caught.tolist() == other.outcome.caught.tolist()
+            assert one.outcome.delay.tolist() == other.outcome.delay.tolist()
+    assert report.before == longer.before

@@ -210,6 +210,12 @@ def test_a_little_quieter_does_not_pay_for_a_page_made_ticket() -> None:
     assert choice(rules, [demotion]) == {0: 0}
 
 
+def test_to_give_up_what_a_rule_catches_must_pay() -> None:
+    """Another rule catches the same; still the first goes on catching all unless that costs much noise."""
+    assert choice([BOTH, BOTH], [[(200, BOTH), (150, {0: 0})], []]) == {0: 0}
+    assert choice([BOTH, BOTH], [[(200, BOTH), (10, {0: 0})], []]) == {0: 1}
+
+
 def test_an_exchange_of_two_is_found() -> None:
     """Taking the cheapest for each leaves target 0 bare; the cheapest way to cover it is the third rule."""
     board = ([{0: 0}, {0: 0}, {0: 0, 1: 0}], [[(100, {})], [(200, {})], [(300, {0: 0, 1: 0}), (290, {1: 0})]])

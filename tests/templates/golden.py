@@ -13,6 +13,7 @@ from rulegen.core.candidate import Slot, Slots, SlotValue
 from rulegen.core.cluster import (
     Cluster,
     Companion,
+    Condition,
     Facts,
     Grade,
     Inventory,
@@ -77,6 +78,7 @@ def _case(template: Template, given: dict[str, Any]) -> Case:
         labels=tuple(known.get("labels", {}).items()),
         values=tuple((label, value) for label, value in known.get("values", [])),
         thresholds=tuple(map(float, known.get("thresholds", []))),
+        conditions=tuple(_condition(one) for one in known.get("conditions", [])),
         counters=tuple(known.get("counters", [])),
         telling=tuple((label, value) for label, value in known.get("telling", [])),
         marks=tuple((label, value) for label, value in known.get("marks", [])),
@@ -97,6 +99,11 @@ def _case(template: Template, given: dict[str, Any]) -> Case:
         tuple(rule(one) for one in given.get("rules", [])),
         tuple(given.get("routing", [])),
     )
+
+
+def _condition(given: dict[str, Any]) -> Condition:
+    on = given.get("on")
+    return Condition(given["kind"], given["join"], given["expr"], None if on is None else tuple(on))
 
 
 def _hours(given: dict[str, Any]) -> TimeInterval:

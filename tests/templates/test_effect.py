@@ -15,14 +15,14 @@ from histories import firing_at, history, promtool, ref, rule_file, series, show
 from rulegen.cluster.describe import describe
 from rulegen.core.alert import Episode
 from rulegen.core.candidate import Slots
-from rulegen.core.cluster import Cluster
+from rulegen.core.cluster import SECOND_SIGNAL, Cluster, Condition
 from rulegen.core.durations import MINUTE
 from rulegen.core.labels import Labels
 from rulegen.core.outcome import Firings
 from rulegen.core.rule import Rule, RuleRef
 from rulegen.core.series import Series
 from rulegen.core.settings import PAGES
-from rulegen.core.spans import Span
+from rulegen.core.spans import Mask, Span
 from rulegen.promql import select, selectors
 from rulegen.propose.search import enumerate_proposals
 from rulegen.replay.replay import Replayer
@@ -556,3 +556,34 @@ def test_relabelled_it_fires_as_before_and_says_more(deep: Both) -> None:
     )
     ((_, _, (found,)),) = both.changes("relabel")
     assert shown(found) == [(one.updated({"a": "b"}), *at) for one, *at in shown(deep.fired)]
+
+
+def test_gated_it_fires_where_the_condition_lets_it() -> None:
+    """Worked out from the values: with `and` while both hold, with `unless` while only the rule's own does."""
+    loads = [level(50 + k, *pod, name="load") for k, pod in enumerate(PODS)]
+    both = Both.of(DEEP, [*QUEUES, *loads])
+    second = Condition(SECOND_SIGNAL, "and", "load > 100", ("pod", "zone"))
+    other = Condition("maintenance", "unless", "load > 100", ("zone",))
+    inventory = replace(both.cluster.inventory, conditions=(second, other))
+    both = replace(both, cluster=replace(both.cluster, inventory=inventory))
+    high = {name: [one.values > 100 for one in some] for name, some in (("queue", QUEUES), ("load", loads))}
+    busy = {zone: np.any([high["load"][k] for k, (_, z) in enumerate(PODS) if z == zone], axis=0) for _, zone in PODS}
+    tried = 0
+    for slots, _, (found,) in both.changes("gate"):
+        fires = times_of(found)
+        reach = int(slots["within"]) // MINUTE  # type: ignore[call-overload]
+        for k, (pod, zone) in enumerate(PODS):
+            if slots["condition"] == "g0":
+                want = recently(high["queue"][k], reach) & recently(high["load"][k], reach)
+            else:
+                want = high["queue"][k] & ~busy[zone]
+            assert fires.get(pod, set()) == {int(QUEUES[k].times[at]) for at in np.flatnonzero(want)}
+        tried += 1
+    assert tried == 4  # a condition that excuses is looked at as it is
+
+
+def recently(held: Mask, reach: int) -> Mask:
+    """[steps] whether it held at one of the last ``reach`` steps, this one among them."""
+    return np.any(
+        [np.concatenate((np.zeros(k, dtype=np.bool_), held[: len(held) - k])) for k in range(max(1, reach))], axis=0
+    )
