@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -45,6 +45,7 @@ class Samples:
     """A set of series by metric name, sorted by labels. Iterates over the series."""
 
     by_name: Mapping[str, tuple[Series, ...]] = field(default_factory=dict)
+    _having: dict[tuple[str, str], dict[str, list[Series]]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, series: Iterable[Series]) -> Samples:
@@ -57,6 +58,16 @@ class Samples:
 
     def __len__(self) -> int:
         return sum(len(group) for group in self.by_name.values())
+
+    def having(self, metric: str, label: str, value: str) -> Sequence[Series]:
+        """Those of ``metric`` whose ``label`` is ``value`` (not empty), sorted by labels. Sorted out once a label."""
+        key = metric, label
+        if key not in self._having:
+            found: dict[str, list[Series]] = {}
+            for one in self.by_name.get(metric, ()):
+                found.setdefault(one.labels.get(label, ""), []).append(one)
+            self._having[key] = found
+        return self._having[key].get(value, ())
 
     def span(self) -> Span | None:
         """From the first sample to the last; None when there is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
@@ -18,6 +18,7 @@ from rulegen.promql.parse import parse
 from rulegen.promql.regex import compile_regex
 from rulegen.promql.tree import children
 
+MANY = 32  # series of one metric, above which it pays to sort them out by a label
 Operator = Literal["=", "!=", "=~", "!~"]
 
 
@@ -73,9 +74,19 @@ def select(samples: Samples, selector: Selector, *, dot_all: bool = True) -> tup
     return tuple(
         series
         for name in names
-        for series in samples.by_name.get(name, ())
+        for series in _likely(samples, name, selector)
         if all(matcher.accepts(series.labels, dot_all=dot_all) for matcher in selector.matchers)
     )
+
+
+def _likely(samples: Samples, name: str, selector: Selector) -> Sequence[Series]:
+    """Those of the metric ``name`` among which ``selector`` finds its own: of many, those with an equal label."""
+    found: Sequence[Series] = samples.by_name.get(name, ())
+    if len(found) > MANY:
+        for one in selector.matchers:
+            if one.op == "=" and one.value and one.name != METRIC_NAME:
+                found = min(found, samples.having(name, one.name, one.value), key=len)
+    return found
 
 
 def matchers_of(node: ast.VectorSelector) -> tuple[Matcher, ...]:

@@ -67,10 +67,17 @@ def catches(judge: Judge, firings: Firings, ref: RuleRef) -> Pairs:
         aims = aims[judge.shown[aims]] if len(aims) else aims
         if not len(aims):
             continue
-        start = firings.start[mine][:, None]  # [mine, aims] below
-        hits = (start >= judge.starts[aims] - before[mine][:, None]) & (start <= judge.ends[aims])
-        at = np.nonzero(hits)
-        found.append(np.stack([mine[at[0]], aims[at[1]]], axis=1))
+        start, early = firings.start[mine], before[mine]  # rising starts
+        low = np.searchsorted(start, judge.starts[aims] - early.max())
+        count = np.maximum(
+            0, np.searchsorted(start, judge.ends[aims], side="right") - low
+        )  # [aims] that may catch it
+        which = np.repeat(np.arange(len(aims)), count)
+        at = np.arange(len(which)) + np.repeat(low - (np.cumsum(count) - count), count)
+        hits = start[at] >= judge.starts[aims[which]] - early[at]
+        at, which = at[hits], which[hits]
+        order = np.lexsort((which, at))
+        found.append(np.stack([mine[at[order]], aims[which[order]]], axis=1))
     return np.concatenate(found) if found else np.empty((0, 2), dtype=np.int64)
 
 

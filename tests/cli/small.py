@@ -51,8 +51,8 @@ def webhooks() -> Iterator[str]:
                 "status": status,
                 "labels": {"alertname": "QueueLong", "queue": queue, "severity": "page"},
                 "annotations": {"summary": f"{queue} is long"},
-                "startsAt": _rfc3339(minute),
-                "endsAt": _rfc3339(at) if status == "resolved" else "0001-01-01T00:00:00Z",
+                "startsAt": rfc3339(minute),
+                "endsAt": rfc3339(at) if status == "resolved" else "0001-01-01T00:00:00Z",
                 "generatorURL": "http://prometheus.example/graph",
                 "fingerprint": "3f1a",
             }
@@ -80,5 +80,5 @@ def put(folder: Path) -> None:
     (folder / "webhooks.jsonl").write_text("".join(f"{line}\n" for line in webhooks()))
 
 
-def _rfc3339(minute: int) -> str:
+def rfc3339(minute: int) -> str:
     return datetime.fromtimestamp(START + minute * 60, UTC).isoformat().replace("+00:00", "Z")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from histories import series
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -97,3 +98,20 @@ def test_nothing_else_is_read(expr: str, at: int, closed: bool) -> None:
         engine = Evaluator(samples, semantics="closed" if closed else "open")
         answers.append(engine.evaluate(expr, Grid(at, at, 1)))
     assert answers[0].values.tolist() == answers[1].values.tolist()
+
+
+def test_among_many_series_a_selector_finds_the_same_ones() -> None:
+    made = [series("m", [1.0], a=str(k % 7), b=str(k)) for k in range(100)]
+    many = Samples.of([*made, series("m", [1.0], c="x"), series("n", [1.0], a="3")])
+    for text in (
+        'm{a="3"}',
+        'm{a="3",b="10"}',
+        'm{a="3",b=~"1.*"}',
+        'm{a=""}',
+        'm{a!="3",c="x"}',
+        'm{b="none"}',
+        '{a="3"}',
+    ):
+        (selector,) = selectors(text)
+        slow = [one for one in many if all(matcher.accepts(one.labels) for matcher in selector.matchers)]
+        assert list(select(many, selector)) == slow

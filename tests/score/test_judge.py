@@ -16,6 +16,7 @@ from rulegen.core.labels import Labels
 from rulegen.core.outcome import NEVER, Firings, Outcome
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Grid, Span, inside, intersect, union
+from rulegen.score.catches import catches
 from rulegen.score.judge import BLOCKS, Judge
 from rulegen.score.targets import Target
 
@@ -327,3 +328,22 @@ def test_time_that_nobody_judged_makes_no_firing_longer() -> None:
     )
     across, within = (judge.outcome(one_alert(start, end), REF, 0) for start, end in ((90, 250), (210, 260)))
     assert int(across.longest.max()) == 10 * MINUTE and int(within.longest.max()) == 50 * MINUTE
+
+
+@given(worlds)
+@hypothesis_settings(max_examples=200, deadline=None)
+def test_each_firing_beside_what_it_catches(world: World) -> None:
+    judge = world.judge()
+    for one in world.found:
+        before = judge.windows(one)
+        wanted = [
+            (k, index)
+            for k in range(len(one))
+            for index, target in enumerate(judge.targets)
+            if pages(one.labels[one.series[k]])
+            and judge.shown[index]
+            and one.start[k] >= one.warm
+            and target.carried_by(one.labels[one.series[k]], REF)
+            and target.span.start - before[k] <= one.start[k] <= target.span.end
+        ]
+        assert sorted(map(tuple, catches(judge, one, REF).tolist())) == wanted
