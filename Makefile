@@ -16,9 +16,10 @@ check: .venv/developing
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Slow measures, each a table: on the shop history, see evals/.
+# Slow measures, each a table: on the shop history, and of the changes that people made; see evals/.
 eval: .venv/developing
 	$(BIN)/python -m evals.shop
+	$(BIN)/python -m evals.tunings
 
 .venv/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11 or later with its venv module, or run make PYTHON=python3.12"; exit 1; }

@@ -17,8 +17,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 from rulegen.cluster.streams import Stream
 from rulegen.cluster.survey import survey
@@ -104,16 +102,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--largest", type=int, default=7)
     asked = parser.parse_args()
-    table = Table("stream", "episodes", "clusters", "pairs", "mend s", "cluster s", "µs an episode", "MiB beyond")
-    fork = multiprocessing.get_context("spawn")
+    print("| stream | episodes | clusters | pairs | mend s | cluster s | µs an episode | MiB beyond |")
+    print("|---|---|---|---|---|---|---|---|")
+    context = multiprocessing.get_context("spawn")
     for label, make, what in _rows(asked.largest):
-        with fork.Pool(1) as pool:
+        with context.Pool(1) as pool:
             count, clusters, pairs, mend, took, memory = pool.apply(measured, (make, what))
-        each = f"{(mend + took) / count * 1e6:.1f}"
-        table.add_row(
-            label, f"{count:,}", str(clusters), str(pairs), f"{mend:.2f}", f"{took:.2f}", each, f"{memory:,}"
-        )
-    Console(width=120).print(table)
+        each = (mend + took) / count * 1e6
+        figures = f"{count:,} | {clusters} | {pairs} | {mend:.2f} | {took:.2f} | {each:.1f} | {memory:,}"
+        print(f"| {label} | {figures} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,10 @@ def main() -> None:
     lines = Path(arguments[0] if arguments else default).read_text().splitlines()
     changes = [_change(json.loads(line)) for line in lines]
     every = [expressed(change) for change in changes]
-    offered = [expressed(change, offered=True) for change in changes]
+    offered = [
+        None if steps is None else expressed(change, offered=True)
+        for change, steps in zip(changes, every, strict=True)
+    ]
     found, also = sum(one is not None for one in every), sum(one is not None for one in offered)
     print(f"{len(changes)} changes; expressed exactly by one template or two, any value of a slot's kind: ", end="")
     print(f"{found} ({found / len(changes):.1%}); values that are offered only: {also} ({also / len(changes):.1%})\n")
@@ -172,7 +175,8 @@ def _picks(slot: Slot, known: Words, offered: bool) -> Iterator[tuple[str, ...]]
     """One pick each; all those that belong together."""
     names = [str(choice.value) for choice in slot.choices]
     for name in names:
-        yield (name,)
+        if slot.name != "by" or any(name in labels for labels in known.groupings):
+            yield (name,)
     if slot.name == "by":
         for labels in known.groupings:
             if set(labels) <= set(names) and len(labels) <= (slot.most if offered else len(labels)):

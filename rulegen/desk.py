@@ -180,6 +180,7 @@ class Desk:
                 weeks=weeks,
                 incidents_touched=int(parts.fit[self.judge.block_of[self.before[ref].caught]].sum()),
                 companions=beside[ref],
+                watched=self.replayer.watched(ref, firings.grid),
                 vanished=self.replayer.vanished(ref, firings),
                 learned=self._learned(parts),
                 indicator=indicator(rule, every, metrics),

@@ -21,6 +21,7 @@ from rulegen.replay.notify import first_told, notify
 from rulegen.score.choose import choose
 from rulegen.score.gate import Standing
 from rulegen.score.parts import Parts
+from rulegen.score.support import Bursts, noise_bursts
 from rulegen.score.told import Told, told
 
 _NOTHING = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
@@ -64,6 +65,12 @@ class Pager:
         """Noise notifications of the rule at ``ref`` before and after, as if it were the only one."""
         before, after = self.told({}, only=[ref]), self.told({ref: candidate}, only=[ref])
         return int(before.noise.sum()), int(after.noise.sum())
+
+    def bursts(self, chosen: Mapping[RuleRef, Candidate], blocks: Mask, only: RuleRef | None = None) -> Bursts:
+        """The noise in ``blocks`` [blocks] before and after ``chosen``, in whole bursts; of one rule, or of all."""
+        before = {ref: (one,) for ref, one in self.desk.fired.items() if only in (None, ref)}
+        after = {ref: self._changed(one) for ref, one in chosen.items() if ref in before}
+        return noise_bursts(self.desk.judge, before, after, blocks)
 
     def limit(self, standing: Standing) -> Times:
         """[targets] the ms from each target's start within which somebody has to be notified of it; ``NEVER``: it is

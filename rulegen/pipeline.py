@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+import numpy as np
+
+from rulegen.core.candidate import Candidate
 from rulegen.core.durations import MINUTE
 from rulegen.core.history import History
 from rulegen.core.marks import marks
-from rulegen.core.outcome import Outcome, Report
+from rulegen.core.outcome import Forecast, Report
 from rulegen.core.routing import Routing
 from rulegen.core.rule import RuleRef
 from rulegen.core.settings import Settings
@@ -17,8 +21,8 @@ from rulegen.pager import Pager
 from rulegen.relabelling import relabelled
 from rulegen.report import report
 from rulegen.reroute import reroute
-from rulegen.score.forecast import forecast
-from rulegen.score.parts import Parts, folds, known_only, split
+from rulegen.score.forecast import Unseen, forecast
+from rulegen.score.parts import Parts, folds, forward, known_only, split
 
 
 def suggest(
@@ -57,18 +61,32 @@ def study(
     pager = Pager.of(desk, routing)
     # cluster → propose → replay → gate → choose; then without what Alertmanager would tell of too late
     selection = relabelled(pager, parts, pager.settled(parts, desk.select(parts)))
-    method, unseen = _unseen(desk, parts, selection)
+    method, unseen = _unseen(desk, parts, selection, pager)
     ahead = forecast(desk.standing(parts), method, unseen, settings.seed)
-    return desk, report(desk, parts, selection, ahead, pager, reroute(pager, parts, selection))
+    walked = _walked(desk, pager)
+    found = report(desk, parts, selection, ahead, pager, reroute(pager, parts, selection))
+    return desk, replace(found, walked=walked)
 
 
-def _unseen(
-    desk: Desk, parts: Parts, selection: Selection
-) -> tuple[str, Sequence[tuple[Mask, Mapping[RuleRef, Outcome]]]]:
+def _unseen(desk: Desk, parts: Parts, selection: Selection, pager: Pager) -> tuple[str, Sequence[Unseen]]:
     """Stretches of time with what was chosen without looking at them: the audit part, or else folds."""
     if parts.audit.any():
-        return "audit: the last quarter, scored once", [(parts.audit, desk.outcomes_of(selection.chosen))]
+        return "audit: the last quarter, scored once", [_scored(desk, pager, parts.audit, selection.chosen)]
     left_out = folds(desk.judge)
-    chosen = [desk.select(known_only(~mask)).chosen for mask in left_out]
-    unseen = [(mask, desk.outcomes_of(one)) for mask, one in zip(left_out, chosen, strict=True)]
+    unseen = [_scored(desk, pager, mask, desk.select(known_only(~mask)).chosen) for mask in left_out]
     return f"cross-fitted: {len(unseen)} folds, each scored by a choice that did not see it", unseen
+
+
+def _walked(desk: Desk, pager: Pager) -> Forecast | None:
+    """Where the history is long: choices made on the past alone, each scored on the stretch that came next."""
+    pairs = forward(desk.judge)
+    if not pairs:
+        return None
+    unseen = [_scored(desk, pager, after, desk.select(known_only(past)).chosen) for past, after in pairs]
+    method = f"walk-forward: {len(unseen)} times chosen on the past and scored on what came next"
+    everything = known_only(np.ones(desk.judge.blocks, dtype=np.bool_))
+    return forecast(desk.standing(everything), method, unseen, desk.settings.seed)
+
+
+def _scored(desk: Desk, pager: Pager, mask: Mask, chosen: Mapping[RuleRef, Candidate]) -> Unseen:
+    return Unseen(mask, desk.outcomes_of(chosen), pager.bursts(chosen, mask))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 
 import numpy as np
 
 from rulegen.core.candidate import Candidate
-from rulegen.core.cluster import Cluster, Grade
+from rulegen.core.cluster import Cluster, Grade, Pattern
 from rulegen.core.durations import format_duration
 from rulegen.core.outcome import (
     NEVER,
     Evidence,
     Firings,
     Forecast,
+    Front,
     Measure,
     Outcome,
     Report,
@@ -29,10 +31,14 @@ from rulegen.core.spans import Mask
 from rulegen.desk import Desk, Selection
 from rulegen.pager import Pager
 from rulegen.reroute import Tried
+from rulegen.score.choose import choice
+from rulegen.score.front import joint, single
 from rulegen.score.gate import Standing
 from rulegen.score.luck import credible
 from rulegen.score.measure import alone, together
 from rulegen.score.parts import ENOUGH_TIME, Parts
+from rulegen.score.seen import unseen
+from rulegen.score.support import cut
 
 FEW_TARGETS = 10
 
@@ -51,6 +57,7 @@ def report(
             outcome = changes[cluster.ref]
             evidence = _evidence(desk, standing, cluster, outcome, beyond[cluster.ref])
             evidence = replace(evidence, notices=pager.alone(cluster.ref, candidate))
+            evidence = _supported(desk, standing, evidence, cluster.ref, candidate, pager)
             accepted.append(Suggestion(_id(cluster), cluster, candidate, evidence))
         elif (best := _best_refusal(selection.verdicts[cluster.ref])) is not None:
             why = best.reasons or ("safe alone, but others already lean on this rule as it is",)
@@ -63,6 +70,11 @@ def report(
     added = [change for one in accepted_routing for change in one.candidate.routing]
     everything = np.ones(desk.judge.blocks, dtype=np.bool_)
     tunings = {ref: outcome for ref, outcome in changes.items() if selection.chosen[ref].change == "tuning"}
+    passed = {ref: [one for one in some if one.passed] for ref, some in selection.verdicts.items()}
+
+    def known_notices(chosen: Mapping[RuleRef, Candidate]) -> int:
+        return int(pager.told(chosen).noise[parts.known].sum())
+
     return Report(
         span=desk.history.span,
         judged=desk.judge.judged,
@@ -81,9 +93,29 @@ def report(
         notices=pager.notices(selection.chosen, added),
         rerouted=accepted_routing,
         alerts=tuple(dict.fromkeys(labels for firings in desk.fired.values() for labels in firings.labels)),
+        gap=choice(standing, passed).gap,
+        front=Front(
+            tuple(
+                (one.id, single(standing, one.cluster.ref, selection.verdicts[one.cluster.ref], one.candidate.id))
+                for one in sorted(accepted, key=_by_cut)
+            ),
+            joint(standing, selection.verdicts, selection.chosen, known_notices),
+        ),
         verdicts=tuple(verdict for ref in sorted(selection.verdicts) for verdict in selection.verdicts[ref]),
         unmatched=desk.unmatched,
         credible=_beyond_luck(desk),
+        patterns=_patterns(selection.clusters),
+        repaired=desk.history.repaired,
+    )
+
+
+def _patterns(clusters: Iterable[Cluster]) -> tuple[tuple[Pattern, int, int], ...]:
+    rules, firings = Counter[Pattern](), Counter[Pattern]()
+    for one in clusters:
+        rules[one.pattern] += 1
+        firings[one.pattern] += one.facts.episodes
+    return tuple(
+        (kind, rules[kind], firings[kind]) for kind in sorted(rules, key=lambda kind: (-firings[kind], kind))
     )
 
 
@@ -141,6 +173,20 @@ def _evidence(desk: Desk, standing: Standing, cluster: Cluster, outcome: Outcome
         lucky=tuple(name for name, is_sure in zip(names, sure, strict=True) if not is_sure and desk.null),
         null=desk.null.name if desk.null else "",
         longest=(int(desk.before[ref].longest.max(initial=0)), int(outcome.longest.max(initial=0))),
+    )
+
+
+def _supported(
+    desk: Desk, standing: Standing, evidence: Evidence, ref: RuleRef, candidate: Candidate, pager: Pager
+) -> Evidence:
+    """``evidence`` with the intervals of its cuts, what they rest on, and what no recording could show."""
+    bursts = pager.bursts({ref: candidate}, np.ones(desk.judge.blocks, dtype=np.bool_), ref)
+    return replace(
+        evidence,
+        cut_pages=cut(bursts.pages, desk.settings.seed),
+        cut_minutes=cut(bursts.minutes, desk.settings.seed),
+        support=(len(bursts), evidence.whole.caught[0]),
+        synthetic=unseen(candidate.rules, desk.history.recordings),
     )
 
 

@@ -15,7 +15,8 @@ NOUNS = {"core", "errors", "rulegen"}  # rulegen: the package itself, which hold
 ENGINE = NOUNS | {"promql"}
 LOWER = ENGINE | {"templates", "gotemplate"}
 STAGES = ("ingest", "cluster", "propose", "replay", "score", "emit")
-PIPELINE = {"desk", "pager", "reroute", "report", "pipeline", "ruletest", "backtest", "exhibit", "firm", "proof"}
+PIPELINE = {"desk", "pager", "relabelling", "reroute", "report", "pipeline"}
+PIPELINE |= {"ruletest", "backtest", "exhibit", "firm", "proof", "intake"}
 # What each part may import beside itself. Stages never import one another; only the pipeline knows them all.
 ALLOWED: dict[str, set[str]] = {
     "__init__": set(),
@@ -29,6 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "gotemplate": ENGINE,
     **dict.fromkeys(STAGES, LOWER),
     "propose": LOWER | {"shipped"},  # its prompts are files that ship with rulegen
+    "intake": LOWER | {"cluster"},  # what was read → what a run can work on
     "desk": LOWER | set(STAGES),
     "backtest": LOWER | set(STAGES),  # replay, judged
     "ruletest": LOWER | set(STAGES),  # replay over what a unit test gives
@@ -37,8 +39,9 @@ ALLOWED: dict[str, set[str]] = {
     "proof": LOWER | set(STAGES) | {"desk", "ruletest", "exhibit"},  # suggestions as written, put to unit tests
     "pager": LOWER | set(STAGES) | {"desk"},  # firings → notifications, judged
     "reroute": LOWER | set(STAGES) | {"desk", "pager"},  # changes of the routing, judged by notifications
+    "relabelling": LOWER | set(STAGES) | {"desk", "pager", "reroute"},  # labels that the routing acts upon
     "report": LOWER | set(STAGES) | {"desk", "pager", "reroute"},
-    "pipeline": LOWER | set(STAGES) | {"desk", "pager", "reroute", "report"},
+    "pipeline": LOWER | set(STAGES) | {"desk", "pager", "relabelling", "reroute", "report"},
     "cli": LOWER | set(STAGES) | PIPELINE | {"shipped"},
     "train": NOUNS | {"shipped"},  # makes worlds, and so must not know how they are judged
 }

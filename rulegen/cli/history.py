@@ -40,6 +40,7 @@ from rulegen.ingest.prometheus import (
 )
 from rulegen.ingest.rulefile import read_rules
 from rulegen.ingest.text import read_text
+from rulegen.intake import about_incidents, mended, settled, unread
 from rulegen.promql import Evaluator, ExpressionError, Scalar, selectors
 
 DEFAULT_SINCE = 14 * DAY
@@ -91,7 +92,9 @@ def _files(sources: Sources) -> _Files:
 
 def _from_files(sources: Sources, files: _Files) -> Read:
     samples, wrong = read_metrics(sources.metrics) if sources.metrics else (Samples(), ())
-    episodes, odd = read_alerts(sources.alerts) if sources.alerts else ((), ())
+    samples, strayed = settled(samples)
+    episodes, overlapping, odd = read_alerts(sources.alerts) if sources.alerts else ((), 0, ())
+    episodes, repaired = mended(episodes, overlapping)
     whole = _whole(samples, episodes)
     if whole is None:
         raise InputError(f"{sources.metrics or sources.alerts}: no data: no sample and no alert")
@@ -106,7 +109,9 @@ def _from_files(sources: Sources, files: _Files) -> Read:
         found = _evaluated(sources, history)
         history = replace(history, record=_kept(found, sources, span))
     history = _with_incidents(sources, files, history)
-    return Read(history, files.texts, (*files.problems, *wrong, *odd), compared=files.compared)
+    problems = (*files.problems, *wrong, *odd)
+    history = replace(history, repaired=(*unread(problems), *strayed, *repaired, *history.repaired))
+    return Read(history, files.texts, problems, compared=files.compared)
 
 
 def _from_server(conn: Connection, sources: Sources, files: _Files, progress: Progress) -> Read:
@@ -129,10 +134,12 @@ def _from_server(conn: Connection, sources: Sources, files: _Files, progress: Pr
         remarks += wrong
         history = replace(history, record=_kept(series, sources, span))
     history = _with_incidents(sources, files, history)
+    problems = (*files.problems, *strange)
+    history = replace(history, repaired=(*unread(problems), *history.repaired))
     told = tuple(dict.fromkeys(one for one in remarks if not _is_unmatched(one, conn)))
     if told:
         doubts += (f"the server did not tell all that was asked ({len(told)} remarks), the first: {told[0].message}",)
-    return Read(history, files.texts, (*files.problems, *strange), told, doubts, files.compared)
+    return Read(history, files.texts, problems, told, doubts, files.compared)
 
 
 def _server_rules(conn: Connection) -> tuple[RuleSet, tuple[Problem, ...]]:
@@ -212,7 +219,7 @@ def _with_incidents(sources: Sources, files: _Files, history: History) -> Histor
         raise InputError(f"{sources.incidents}: no incident lies in the history, {_shown(span)}")
     if not any(one.length for one in intersect(kept.judged, [span])):
         raise InputError(f"--judged: lies outside of the history, {_shown(span)}")
-    return replace(history, record=kept)
+    return replace(history, record=kept, repaired=about_incidents(kept, span))
 
 
 def _selectors(rules: Iterable[tuple[RuleRef, RuleGroup, Rule]]) -> dict[str, int]:

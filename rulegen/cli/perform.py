@@ -28,6 +28,7 @@ from rulegen.emit.writer import write
 from rulegen.errors import InputError
 from rulegen.ingest.alertmanager import parse_alertmanager, read_alertmanager_source
 from rulegen.ingest.unittests import find_unit_tests
+from rulegen.intake import bounded
 from rulegen.pager import plain_routing
 from rulegen.pipeline import study
 from rulegen.proof import proved
@@ -68,6 +69,7 @@ def perform(
         if resource is not None:  # what can't become one is told before the long work
             resource.of([(source.path, source.text) for source in found.sources])
         tell(found, strict)
+        found = replace(found, history=bounded(found.history, sources.interval))
         who = proposer(asked, demote=settings.demote, seed=settings.seed, strict=strict)
         desk, report = study(
             found.history, settings, who.propose, progress, interval=sources.interval, routing=routing

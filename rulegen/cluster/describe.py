@@ -44,6 +44,7 @@ def describe(
     weeks: float,
     incidents_touched: int,
     companions: tuple[Companion, ...] = (),
+    watched: int = 0,
     vanished: NDArray[np.float64] | None = None,
     learned: Span | None = None,
     indicator: str = "",
@@ -53,13 +54,13 @@ def describe(
     ``noisy`` [firings] marks the firings that are noise, ``peaks`` [firings] holds the extreme value of the deciding
     comparison's left side while each lasted (NaN where there is none), ``weeks`` is the judged time they come from,
     ``learned`` the span that holds it (default: the firings' grid). ``vanished`` [firings] is 1 where the series that
-    fired was gone when the firing ended, 0 where it was there, NaN where that is not known. ``companions`` and
-    ``indicator`` are passed on.
+    fired was gone when the firing ended, 0 where it was there, NaN where that is not known. ``watched`` is how many
+    series the rule looks at, 0 where that is not known. ``companions`` and ``indicator`` are passed on.
     """
     found = comparison(rule.expr)
     fallen = rule.expr + rule.name + str(ref)
     facts = replace(
-        _facts(firings, noisy, peaks, found, weeks, incidents_touched),
+        _facts(firings, noisy, peaks, found, weeks, incidents_touched, max(watched, len(firings.labels))),
         vanished_share=_vanished(firings, noisy, vanished),
         season=_season(firings, noisy, learned),
         volatile=_volatile(firings, noisy, {ALERT_NAME, *rule.labels}),
@@ -89,13 +90,14 @@ def _facts(
     found: Comparison | None,
     weeks: float,
     incidents_touched: int,
+    watched: int,
 ) -> Facts:
     start, end, series = firings.start[noisy], firings.end[noisy], firings.series[noisy]
     count, step = len(start), firings.grid.step
     lasted = end - start + step
     gaps = _gaps(firings)[noisy]  # [noise] ms since the same series' last end; -1 for its first
     counts = np.sort(np.unique(series, return_counts=True)[1])[::-1]
-    noisiest = counts[: max(1, len(firings.labels) // 10)]
+    noisiest = counts[: max(1, watched // 10)]
     margins = _margins(peaks[noisy], found)
     return Facts(
         episodes=count,
@@ -111,6 +113,7 @@ def _facts(
         firing_share=float(lasted.sum() / step / max(1, len(firings.grid)) / max(1, len(counts))),
         margin=float(np.median(margins)) if len(margins) else math.nan,
         incidents_touched=incidents_touched,
+        watched=watched,
     )
 
 

@@ -235,27 +235,32 @@ def _corrected(p: Values, tests: int) -> Values:
 def _fit(design: Values, mass: Values, columns: Numbers, weight: Values) -> float:
     """Maximum likelihood of a Poisson process whose rate is ``design`` [n, p] · ``weight`` [p], by EM from where
     ``weight`` stands. Returns the log-likelihood; ``weight`` is changed in place."""
-    n = len(design)
+    part = np.ascontiguousarray(design[:, columns])
+    held = weight[columns]
+    size = mass[columns]
+    n, k = part.shape
     before = -np.inf
     likely = 0.0
+    share = np.zeros(k)
     for _ in range(300):
-        share = np.zeros(len(weight))
+        share[:] = 0.0
         likely = 0.0
         for i in range(n):
             rate = 0.0
-            for c in columns:
-                rate += design[i, c] * weight[c]
+            for c in range(k):
+                rate += part[i, c] * held[c]
             rate = max(rate, 1e-300)
             likely += np.log(rate)
-            for c in columns:
-                share[c] += design[i, c] * weight[c] / rate
-        for c in columns:
-            likely -= weight[c] * mass[c]
+            for c in range(k):
+                share[c] += part[i, c] / rate
+        for c in range(k):
+            likely -= held[c] * size[c]
         if likely - before < 1e-3:
             break
         before = likely
-        for c in columns:
-            weight[c] = share[c] / mass[c] if mass[c] > 0 else 0.0
+        for c in range(k):
+            held[c] = share[c] * held[c] / size[c] if size[c] > 0 else 0.0
+    weight[columns] = held
     return likely
 
 

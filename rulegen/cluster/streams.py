@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rulegen.core.alert import Episode
-from rulegen.core.durations import DAY
+from rulegen.core.durations import DAY, YEAR
 from rulegen.core.labels import Labels
 from rulegen.core.outcome import Firings
 from rulegen.core.spans import Mask, Times
@@ -20,6 +20,7 @@ Numbers = NDArray[np.int64]
 
 MAIN = 0.99  # the share of the starts that says when the history was
 FAR = 10  # lengths of the history's main part (at least a day) beyond it: no clock is off by that and right
+LEAST, ENOUGH = 3, 200  # starts, from which one alone may be astray; from which days tell, where else it takes years
 _CLIP = 2**60  # ms: so that no sum of two times overflows
 
 
@@ -68,7 +69,7 @@ class Stream:
         if not len(name) == len(series) == len(start) == len(end):
             raise ValueError(f"columns differ in length: {len(name)}, {len(series)}, {len(start)}, {len(end)}")
         start, end = np.clip(start, -_CLIP, _CLIP), np.clip(end, -_CLIP, _CLIP)
-        low, high = _main(start)
+        low, high = believed(start)
         kept = np.flatnonzero((start >= low) & (start <= high))
         backwards = end[kept] < start[kept]
         endless = end[kept] > high
@@ -134,13 +135,13 @@ class Named:
         return cls(Stream.of(name, series, start, end), tuple(name for name, _ in rules), labels)
 
 
-def _main(start: Times) -> tuple[int, int]:
-    """Between which times a start is believed."""
+def believed(start: Times) -> tuple[int, int]:
+    """The times (first, last) between which those of ``start`` [n], in any order, are believed."""
     if not len(start):
         return 0, 0
-    edge = (1 - MAIN) / 2
-    low, high = (int(one) for one in np.quantile(start, [edge, 1 - edge], method="nearest"))
-    far = FAR * max(DAY, high - low)
+    beyond = max(1, int(len(start) * (1 - MAIN) / 2)) if len(start) >= LEAST else 0  # at either end
+    low, high = (int(one) for one in np.partition(start, [beyond, -1 - beyond])[[beyond, -1 - beyond]])
+    far = FAR * max(DAY if len(start) >= ENOUGH else YEAR, high - low)
     return low - far, high + far
 
 

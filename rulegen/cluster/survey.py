@@ -37,8 +37,8 @@ class Repeated:
 @dataclass(frozen=True, slots=True, eq=False)
 class Survey:
     """``clusters`` of most episodes first; ``order`` [n] are rows of the stream, by cluster and start: the link to
-    the episodes. ``led`` holds the pairs of clusters, by their number in ``kinds``, the normal names; ``alone`` counts
-    the names that came once."""
+    the episodes. ``led`` holds the pairs of clusters, by their number in ``kinds``, the normal names; ``alone``
+    counts the names that came once."""
 
     clusters: tuple[Repeated, ...]
     order: Numbers

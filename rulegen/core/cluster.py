@@ -71,6 +71,7 @@ class Facts:
     firing_share: float  # of the history's evaluations, those at which the rule fires
     margin: float  # median over episodes of (peak − threshold) / |threshold|; NaN when there is no threshold
     incidents_touched: int  # incidents that this rule catches
+    watched: int = 0  # series that the rule looks at, as far as known; at least those that fired
     vanished_share: float = 0.0  # episodes that end as their series vanishes, and start again within an hour
     season: Season | None = None  # None: no hours stand out
     volatile: tuple[str, ...] = ()  # labels whose values are replaced: a restarted pod is a new alert
@@ -152,7 +153,7 @@ class Inventory:
     that tell the noisiest series apart, noisiest first, ``thresholds`` numbers a threshold may take, rising.
     ``conditions`` (g0, g1, …) could gate the rule, ``quiet_hours`` (h0, …) are times of the week that hold noise and
     no incident. ``counters`` are those of the metrics whose series only grow, up to resets. ``telling`` (k0, k1, …)
-    are label pairs of the firings that caught something. ``marks`` (m0, m1, …) are label pairs by which the routing
+    are label pairs of the firings that caught something. ``marks`` (r0, r1, …) are label pairs by which the routing
     mutes, inhibits or routes.
     """
 

@@ -17,7 +17,8 @@ from rulegen.core.spans import Span
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """``recordings`` are the spans without a longer hole; ``record`` is None where no incidents are known."""
+    """``recordings`` are the spans without a longer hole; ``record`` is None where no incidents are known.
+    ``repaired`` says what had to be mended in the input, or left out of it, and how often."""
 
     span: Span
     recordings: tuple[Span, ...]
@@ -26,6 +27,7 @@ class History:
     episodes: tuple[Episode, ...] = ()
     record: IncidentRecord | None = None
     semantics: Semantics = "open"
+    repaired: tuple[tuple[str, int], ...] = ()
 
 
 def recordings(samples: Samples, hole: int = 30 * MINUTE) -> tuple[Span, ...]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rulegen.core.candidate import Candidate
-from rulegen.core.cluster import Cluster, Grade
+from rulegen.core.cluster import Cluster, Grade, Pattern
 from rulegen.core.labels import Labels
-from rulegen.core.spans import Grid, Span, Times
+from rulegen.core.spans import Grid, Mask, Span, Times
 
+Interval = tuple[float, float, float]  # an estimate and its 95% interval: estimate, low, high; NaN: too little to say
 NEVER = np.int64(2**62)  # a delay larger than any: not caught
 
 
@@ -35,6 +36,14 @@ class Firings:
 
     def __len__(self) -> int:
         return len(self.start)
+
+    def by_series(self, chosen: Mask) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Each series with firings among ``chosen`` [n]: its row, and where they stand, rising. In O(n log n)."""
+        at = np.flatnonzero(chosen)
+        at = at[np.argsort(self.series[at], kind="stable")]
+        cuts = np.flatnonzero(np.diff(self.series[at])) + 1
+        for mine in np.split(at, cuts) if len(at) else ():
+            yield int(self.series[mine[0]]), mine
 
     @property
     def minutes(self) -> float:
@@ -72,8 +81,9 @@ class Outcome:
     """Firings measured against what they should and should not page for.
 
     The judged time is cut into blocks; any part of it (fit, gate, audit, a fold) is a choice of blocks.
-    ``fired`` [blocks] counts paging firings, noise or not, ``longest`` [blocks] is the longest that starts there, ms;
-    both in judged time and once the rule had seen a full window. ``pages`` and ``minutes`` [blocks] are noise.
+    ``fired`` [blocks] counts paging firings, noise or not, ``longest`` [blocks] is the longest that starts there, ms,
+    as far as it lies in the same stretch of judged time; both in judged time, once the rule had seen a full window.
+    ``pages`` and ``minutes`` [blocks] are noise.
     ``caught`` [k] are the indices of the targets that a firing catches, rising, and ``delay`` [k] the ms from each
     one's start to the first such firing. ``notifications`` stays None until routing is simulated.
     """
@@ -159,6 +169,10 @@ class Evidence:
     longest: tuple[int, int] = (0, 0)  # ms
     # Noise notifications before → after: of this rule alone, or for a change of the routing those of all rules.
     notices: tuple[int, int] | None = None
+    cut_pages: Interval | None = None  # over the whole judged history, from resampling whole bursts of noise
+    cut_minutes: Interval | None = None
+    support: tuple[int, int] = (0, 0)  # bursts of noise, and caught targets of the rule, that all this rests on
+    synthetic: tuple[str, ...] = ()  # what of the new rules no recording was long enough to show, and why
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +192,15 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What the same procedure achieved on time that it had not seen. Shares with 95% intervals (low, high)."""
+    """What the same procedure achieved on time that it had not seen. Shares with 95% intervals."""
 
     method: str  # "audit" or "cross-fitted, 5 folds"
     measure: Measure
-    cut_pages: tuple[float, float, float]  # estimate, low, high
-    cut_minutes: tuple[float, float, float]
-    loss: tuple[float, float, float]  # share of caught targets lost or late
+    cut_pages: Interval
+    cut_minutes: Interval
+    loss: Interval  # share of caught targets lost or late
+    bursts: int = 0  # of noise, that the cuts rest on
+    folds: tuple[Measure, ...] = ()  # of several stretches each one's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +222,37 @@ class Notices:
     later: tuple[str, ...] = ()  # by more than the allowed delay
     added: tuple[int, int] = (0, 0)
     plain: bool = False  # no configuration was given: a plain route that groups by --group-by stands in
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One way to choose. ``name`` says which: a candidate's id, or what was weighed how.
+
+    ``pages`` and ``minutes`` are noise left, ``notices`` noise notifications where they were counted; ``recall`` is
+    the share of targets that some rule catches, ``delay`` the largest ms by which one is caught later than today.
+    """
+
+    name: str
+    pages: int
+    minutes: float
+    recall: float
+    delay: int
+    notices: int | None = None
+    chosen: bool = False  # the point that was accepted
+    refused: bool = False  # the gate does not let it through
+    kept: bool = True  # nothing else is at least as good in all of pages, minutes, recall and delay
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """Choices among which nothing is better in all respects, over the time that the gate sees, and the chosen ones.
+
+    ``single`` has the points of each accepted suggestion's cluster by the suggestion's id, ``joint`` those of the
+    whole set as the trade-off moves. Points are sorted by noise.
+    """
+
+    single: tuple[tuple[str, tuple[Point, ...]], ...]
+    joint: tuple[Point, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,3 +279,9 @@ class Report:
     rerouted: tuple[Suggestion, ...] = ()  # accepted changes of the routing
     alerts: tuple[Labels, ...] = field(default=(), repr=False)  # every label set that fired, as rules are
     credible: int | None = None  # of the targets caught before, those caught beyond luck; None: not measured
+    walked: Forecast | None = None  # chosen on the past and scored on what came next, several times; long histories
+    gap: float = 0.0  # how much less noise (and effort), as a share, the best joint choice could at most leave
+    front: Front | None = None
+    # (pattern, rules whose noise it names, that noise in firings of the part that is learned from), most first
+    patterns: tuple[tuple[Pattern, int, int], ...] = ()
+    repaired: tuple[tuple[str, int], ...] = ()  # (what was mended in the input or left out of it, how often)

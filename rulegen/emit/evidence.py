@@ -7,20 +7,29 @@ that does not exist is null, and pairs are ``[before, after]``::
     before, tuning, together   measures of the history as it was, of the tunings together, of all accepted together
     notices                    {weeks, before, rules, routing, together: [all, noise] each; told, lost [ids],
                                later [ids], added_delay {median, largest}, plain_route}
-    forecast                   {method, measure, cut_pages, cut_minutes, loss}: [estimate, low, high] each, or null
+    forecast, walked           {method, measure, cut_pages, cut_minutes, loss: [estimate, low, high] each, bursts,
+                               folds [measures]}, or null; walked: chosen on the past, scored on what came next
+    gap                        how much less the best joint choice could at most cost, as a share; 0: it is the best
+    front                      {joint [points], single {suggestion: [points]}}
+    patterns                   [{pattern, rules, firings}]: the kinds of noise, most firings first
+    repaired                   [{what, count}]: what had to be mended in the input, or left out of it
     unjudged, unscored [{rule, reason}], unmatched [{rule, selector}], credible, doubts []
     rule_tests                 {files, checks, failing [checks], together [checks]}, or null without --rule-tests
     accepted, refused          lists of suggestions
     routing                    those accepted that change Alertmanager's configuration
 
-    measure     {weeks, pages, minutes, caught, lost [ids], later [ids], gained [ids], added_delay}
+    measure     {weeks, pages, minutes, caught, lost [ids], later [ids], gained [ids], added_delay, quality}
+    quality     {precision, recall, detection, reset}, or null where several rules were not measured together
+    point       {name, pages, minutes, notices, recall, delay, chosen, refused, beaten}; name: a candidate's id, or
+                what was weighed how
     suggestion  {id, accepted, written, problem, change, template, slots {}, routing [words],
                  replaces {path, group, index}, provenance {proposer, model_sha256, prompt_sha256, seed},
                  grade, pattern, cluster {id, interval, line, facts {}}, rule, rules [], words, evidence,
                  reasons [], doubts [], remarks [], and where accepted test {file, silent, fires}, rule_tests_changed
                  [checks]}
     check       {file, line, test, check, alert}
-    evidence    {whole, parts {name: measure}, credible [ids], lucky [ids], null_model, notices, longest}, or null
+    evidence    {whole, parts {name: measure}, credible [ids], lucky [ids], null_model, notices, longest,
+                 cut_pages, cut_minutes: [estimate, low, high], support {bursts, targets}, synthetic []}, or null
     rule        {kind, name, expr, for, keep_firing_for, labels {}, annotations {}}
 
 ``written`` is false for an accepted suggestion that could not be put into the user's file; ``problem`` says why.
@@ -43,7 +52,20 @@ from rulegen.core.candidate import Candidate, SlotValue
 from rulegen.core.cluster import Cluster, Companion, Season
 from rulegen.core.durations import format_duration
 from rulegen.core.exhibit import Shown
-from rulegen.core.outcome import Evidence, Forecast, Measure, Notices, Outcome, Report, Suggestion, Verdict
+from rulegen.core.outcome import (
+    Evidence,
+    Forecast,
+    Front,
+    Interval,
+    Measure,
+    Notices,
+    Outcome,
+    Point,
+    Quality,
+    Report,
+    Suggestion,
+    Verdict,
+)
 from rulegen.core.rule import Rule, RuleRef
 from rulegen.core.spans import Span
 from rulegen.emit.alertmanager import words as routing_words
@@ -66,6 +88,7 @@ _FACT_NUMBERS = (
     "firing_share",
     "margin",
     "incidents_touched",
+    "watched",
     "vanished_share",
 )
 
@@ -89,6 +112,11 @@ def suggestions_json(
         "together": _measure(report.together),
         "notices": _notices(report.notices),
         "forecast": _forecast(report.forecast),
+        "walked": _forecast(report.walked),
+        "gap": _figure(report.gap),
+        "front": _front(report.front),
+        "patterns": [{"pattern": str(kind), "rules": rules, "firings": n} for kind, rules, n in report.patterns],
+        "repaired": [{"what": what, "count": count} for what, count in report.repaired],
         "unjudged": report.unjudged,
         "unscored": [{"rule": rule, "reason": reason} for rule, reason in report.unscored],
         "credible": report.credible,
@@ -232,7 +260,15 @@ def _evidence(one: Evidence | None) -> dict[str, Any] | None:
         "null_model": one.null or None,
         "notices": None if one.notices is None else list(one.notices),
         "longest": [format_duration(one.longest[0]), format_duration(one.longest[1])],
+        "cut_pages": _interval(one.cut_pages),
+        "cut_minutes": _interval(one.cut_minutes),
+        "support": dict(zip(("bursts", "targets"), one.support, strict=True)),
+        "synthetic": list(one.synthetic),
     }
+
+
+def _interval(figures: Interval | None) -> list[int | float | None] | None:
+    return None if figures is None else [_figure(value) for value in figures]
 
 
 def _measure(one: Measure) -> dict[str, Any]:
@@ -245,6 +281,17 @@ def _measure(one: Measure) -> dict[str, Any]:
         "later": list(one.later),
         "gained": list(one.gained),
         "added_delay": format_duration(max(0, int(one.added_delay))),
+        "quality": None if one.quality is None else _quality(*one.quality),
+    }
+
+
+def _quality(before: Quality, after: Quality) -> dict[str, Any]:
+    both = before, after
+    return {
+        "precision": [_figure(one.precision) for one in both],
+        "recall": [_figure(one.recall) for one in both],
+        "detection": [None if one.detection is None else _added(one.detection) for one in both],
+        "reset": [None if one.reset is None else _added(one.reset) for one in both],
     }
 
 
@@ -271,9 +318,34 @@ def _forecast(one: Forecast | None) -> dict[str, Any] | None:
     return {
         "method": one.method,
         "measure": _measure(one.measure),
-        "cut_pages": [_figure(value) for value in one.cut_pages],
-        "cut_minutes": [_figure(value) for value in one.cut_minutes],
-        "loss": [_figure(value) for value in one.loss],
+        "cut_pages": _interval(one.cut_pages),
+        "cut_minutes": _interval(one.cut_minutes),
+        "loss": _interval(one.loss),
+        "bursts": one.bursts,
+        "folds": [_measure(measure) for measure in one.folds],
+    }
+
+
+def _front(one: Front | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {
+        "joint": [_point(point) for point in one.joint],
+        "single": {id: [_point(point) for point in points] for id, points in one.single},
+    }
+
+
+def _point(one: Point) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "pages": one.pages,
+        "minutes": _figure(one.minutes),
+        "notices": one.notices,
+        "recall": _figure(one.recall),
+        "delay": _added(one.delay),
+        "chosen": one.chosen,
+        "refused": one.refused,
+        "beaten": not one.kept,
     }
 
 

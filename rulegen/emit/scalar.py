@@ -8,7 +8,7 @@ import re
 _WORDS = frozenset(("y", "yes", "n", "no", "on", "off", "true", "false", "null"))
 _PLAIN = re.compile(r"[A-Za-z_(]\S*(?: \S+)*")
 _DURATION = re.compile(r"(?:[0-9]+(?:ms|[ywdhms]))+")
-_FLOW = re.compile(r"[,\[\]{}:]")
+_FLOW = re.compile(r"[,\[\]{}:?]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEADER = re.compile(r"[|>](?P<chomp>[+-]?)[0-9]?(?P<chomp2>[+-]?)(?P<rest>[ \t]+#[^\r\n]*)?")
 

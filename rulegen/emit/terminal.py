@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from rich.console import Console
@@ -13,13 +14,14 @@ from rich.text import Text
 from rulegen.core.durations import format_duration
 from rulegen.core.outcome import Measure, Report, Suggestion
 from rulegen.core.unittest import ChangedTest
+from rulegen.emit import figures
 from rulegen.emit.alertmanager import words as routing_words
 from rulegen.emit.evidence import time_text
 from rulegen.emit.lostlabels import doubt
 from rulegen.emit.output import CANDIDATES, SUGGESTIONS, TESTS, Output
 from rulegen.emit.rulefile import Changed
 from rulegen.emit.ruleitem import item, ordered
-from rulegen.emit.words import change, changes, counted, delay, kept, number, one_line, share, why
+from rulegen.emit.words import change, changes, counted, delay, kept, number, one_line, why
 
 _HUNK = re.compile(r"@@ -(\d+)(,\d+)? \+(\d+)(,\d+)? @@")
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
@@ -45,6 +47,8 @@ class _Page:
         if self.report.suggestions:
             self.console.print(self._table())
             self._line(f"grade of the evidence: {', '.join(sorted(set(map(_grade, self.report.suggestions))))}")
+            for line in figures.quality(self.report.together):
+                self._line(line)
             self._notices()
             self._forecast()
             for one in self.report.suggestions[: self.limit]:
@@ -65,6 +69,9 @@ class _Page:
         weekly = before.pages[0] / (before.weeks or 1.0)
         minutes = before.minutes[0] / (before.weeks or 1.0)
         self._line(f"noise before: {number(weekly)} pages and {number(minutes)} paging minutes a week")
+        if report.patterns:
+            kinds = (f"{kind} {counted(rules, 'rule')} ({firings})" for kind, rules, firings in report.patterns)
+            self._line(f"kinds of noise (noisy firings in the part learned from): {', '.join(kinds)}")
         self.console.print()
 
     def _beyond_luck(self) -> str:
@@ -87,12 +94,13 @@ class _Page:
             table.add_row(*map(Text, row), style=style)
         if more := len(self.report.suggestions) - len(shown):
             table.add_row(f"… {more} more")
-        demotions = sum(one.candidate.change == "demotion" for one in self.report.suggestions)
-        tunings = len(self.report.suggestions) - demotions
+        kinds = Counter(one.candidate.change for one in self.report.suggestions)
+        tunings = kinds.pop("tuning", 0)
         table.add_section()
         table.add_row(*_total(f"{counted(tunings, 'tuning')} together", self.report.tuning), style="bold")
-        if demotions:
-            table.add_row(*_total(f"with {counted(demotions, 'demotion')}", self.report.together), style="bold")
+        if kinds:
+            others = " and ".join(counted(kinds[kind], kind) for kind in sorted(kinds))
+            table.add_row(*_total(f"with {others}", self.report.together), style="bold")
         return table
 
     def _named(self, one: Suggestion) -> str:
@@ -127,8 +135,12 @@ class _Page:
             return
         self.console.print()
         self._line(f"Forecast, {found.method}; in brackets 95% intervals:", "bold")
-        self._line(f"  pages cut by {_interval(found.cut_pages)}, minutes by {_interval(found.cut_minutes)}")
-        self._line(f"  {self.report.mode} lost or late: {_interval(found.loss)}")
+        for line in figures.forecast(found, self.report.mode):
+            self._line(f"  {line}")
+        if (walked := self.report.walked) is not None:
+            self._line(f"Beside it, {walked.method}:", "bold")
+            for line in (*figures.forecast(walked, self.report.mode), figures.folds(walked)):
+                self._line(f"  {line}")
 
     def _suggestion(self, one: Suggestion) -> None:
         words = change(one.cluster.rule, one.candidate.rules, one.candidate.proposal)
@@ -145,6 +157,8 @@ class _Page:
         self._more(len(broken))
         for remark in one.candidate.remarks:
             self._line(remark)
+        for line in figures.support(one.evidence, self.report.mode) if one.evidence else ():
+            self._line(line)
         for line in _diff(one, self.changed.get(one.id)):
             self._line(line, _STYLES.get(line[:1], ""))
 
@@ -174,6 +188,10 @@ class _Page:
     def _rest(self) -> None:
         report = self.report
         self.console.print()
+        if report.repaired:
+            self._line("Odd in the input, and what was made of it:", "bold")
+            for what, count in report.repaired:
+                self._line(f"  {count:,} {what}")
         if report.unjudged:
             words = "outside the recorded time, or before a full window of data was seen"
             self._line(f"{counted(report.unjudged, 'firing')} unjudged: {words}.")
@@ -190,6 +208,7 @@ class _Page:
             for rule, reason in report.unscored[: self.limit]:
                 self._line(f"  {rule}: {reason}")
             self._more(len(report.unscored))
+        self._front()
         if self.problems:
             self._line(f"{counted(len(self.problems), 'suggestion')} accepted but not written; see above.", "red")
         self._tests()
@@ -215,6 +234,18 @@ class _Page:
         for check in sorted(set(found.together) - alone)[: self.limit]:
             self._line(f"  with all changes together: {_checked(check)}", "yellow")
 
+    def _front(self) -> None:
+        """What else could be had; the best single changes of each rule are in the file."""
+        front, before = self.report.front, self.report.before
+        if front is None or len(front.joint) < 2 or not self.report.suggestions:
+            return
+        self._line("Choices that nothing beats in noise, recall and delay at once (*: the one made):", "bold")
+        weeks = sum(one.weeks for one in _known(self.report)) or before.weeks
+        for line in figures.front(front, weeks):
+            self._line(f"  {line}")
+        if self.report.gap:
+            self._line(f"The choice is at most {self.report.gap:.1%} from the best; its search ended at its limit.")
+
     def _more(self, total: int) -> None:
         if total > self.limit:
             self._line(f"  … and {total - self.limit} more in {SUGGESTIONS}")
@@ -227,6 +258,12 @@ class _Page:
 def _checked(one: ChangedTest) -> str:
     named = f'test "{one.test}": ' if one.test else ""
     return f"{one.file}:{one.line}: {named}{one.check}"
+
+
+def _known(report: Report) -> list[Measure]:
+    """The parts that the gate saw, which is what the front was measured on."""
+    parts = next((one.evidence.parts for one in report.suggestions if one.evidence), ())
+    return [measure for name, measure in parts if name != "audit"]
 
 
 def _row(one: Suggestion) -> tuple[str, ...]:
@@ -252,11 +289,6 @@ def _cut(pair: tuple[float, float]) -> str:
     """(1000, 219) → ``−78%``."""
     change = round(100 * (pair[1] / pair[0] - 1)) if pair[0] else 0
     return f"{change:+d}%".replace("-", "−").replace("+0%", "0%")
-
-
-def _interval(figures: tuple[float, float, float]) -> str:
-    estimate, low, high = map(share, figures)
-    return f"{estimate} ({low} to {high})"
 
 
 def _diff(one: Suggestion, changed: Changed | None) -> Iterator[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import calendar
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from difflib import SequenceMatcher
+from math import isfinite
 
 from rulegen.core.candidate import Proposal, SlotValue
 from rulegen.core.cluster import Cluster, Pattern, Relation, Season
@@ -19,6 +21,8 @@ from rulegen.promql.rewrite import beside
 MARK = "rulegen:"  # starts every comment that rulegen writes, and tells them from the user's own
 REWRITTEN = "expression rewritten"
 _LONG = 48  # characters of an expression's changed part that are still read at a glance
+_LONGEST = 2 * _LONG  # and still read at all
+_POINTER = re.compile(r"[a-z]\d+")
 _COMPARISONS = frozenset((">", ">=", "<", "<=", "==", "!="))
 
 
@@ -54,8 +58,15 @@ def _slots(proposal: Proposal, new: Rule) -> str:
             condition = condition[: 2 * _LONG - 1] + "…"
         window = proposal.slots.get("within")
         return f"{condition}, within {_value(window)}" if window else condition
-    filled = (f"{name} {_value(value)}" for name, value in proposal.slots.items() if name != "for")
-    return f"{proposal.template}: {', '.join(filled)}"
+    said = {name: value for name, value in proposal.slots.items() if name != "for" and not _points(value)}
+    filled = ", ".join(f"{name} {_value(value)}" for name, value in said.items())
+    return f"{proposal.template}: {filled or REWRITTEN}"
+
+
+def _points(value: SlotValue) -> bool:
+    """Whether it names a thing of the inventory by number (g0, l2), which tells a reader nothing."""
+    parts = value if isinstance(value, tuple) else (value,)
+    return any(isinstance(one, str) and _POINTER.fullmatch(one) for one in parts)
 
 
 def _value(value: SlotValue) -> str:
@@ -80,7 +91,8 @@ def note(suggestion: Suggestion, mode: str) -> str:
         + (f" ({measure.caught[1]} by this rule)" if measure.caught[1] < measure.caught[0] else ""),
         f"added delay {delay(measure)}",
     )
-    return one_line(f"{made}: {', '.join(figures)} (grade {suggestion.evidence.grade})")
+    partly = ", partly synthetic" if suggestion.evidence.synthetic else ""
+    return one_line(f"{made}: {', '.join(figures)} (grade {suggestion.evidence.grade}{partly})")
 
 
 def brief(note: str) -> str:
@@ -107,7 +119,7 @@ def number(value: float) -> str:
 
 def share(value: float) -> str:
     """0.934 → ``93%``; ``–`` where there is no figure."""
-    return "–" if value != value else f"{value:.0%}"
+    return f"{value:.0%}" if isfinite(value) else "–"
 
 
 def why(cluster: Cluster) -> str:
@@ -121,7 +133,8 @@ def why(cluster: Cluster) -> str:
         case Pattern.STORM:
             return f"{share(facts.together_share)} of its noise starts within 2m of another series of the rule"
         case Pattern.NOISY_FEW:
-            return f"{share(facts.top_share)} of its noise comes from the noisiest tenth of {facts.series} series"
+            many = max(facts.series, facts.watched)
+            return f"{share(facts.top_share)} of its noise comes from {max(1, many // 10)} of {many} series"
         case Pattern.CHRONIC:
             return f"it fires {share(facts.firing_share)} of the time"
         case Pattern.TIGHT_THRESHOLD:
@@ -204,9 +217,22 @@ def _expression(old: str, new: str) -> str:
         was, now = _shown(old, before), _shown(new, after)
         if len(was) + len(now) > _LONG:
             was, now = _elided(old, before, new, after)
-        return f"{was} → {now}" if len(was) + len(now) <= 2 * _LONG else REWRITTEN
-    made = _shown(new, after) if after else _shown(old, before)
-    return f"{'+' if after else '−'} {made}" if len(made) <= _LONG else REWRITTEN
+        return f"{was} → {now}" if len(was) + len(now) <= _LONGEST else REWRITTEN
+    return f"+ {_shortened(new, after)}" if after else f"− {_shortened(old, before)}"
+
+
+def _shortened(text: str, part: tuple[Token, ...]) -> str:
+    """``part`` with its middle left out where it is too long: what it begins with and what it is compared with say
+    most."""
+    whole = _shown(text, part)
+    if len(whole) <= _LONGEST:
+        return whole
+    first, last = 0, len(part)
+    while first < len(part) and len(_shown(text, part[: first + 1])) <= _LONG:
+        first += 1
+    while last > first and len(_shown(text, part[last - 1 :])) <= _LONG // 2:
+        last -= 1
+    return " ".join(filter(None, (_shown(text, part[:first]), "…", _shown(text, part[last:]))))
 
 
 def _elided(old: str, before: tuple[Token, ...], new: str, after: tuple[Token, ...]) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from rulegen.core.alert import Episode
 from rulegen.core.labels import Labels
@@ -21,8 +21,17 @@ _NEITHER = 'neither a webhook payload ({… "alerts": […]}) nor a snapshot of 
 _PROMETHEUS = "an answer of Prometheus' own API; read it from the server (--prometheus URL), or ask Alertmanager"
 
 
-def read_alerts(path: FilePath) -> tuple[tuple[Episode, ...], tuple[Problem, ...]]:
-    """The episodes in one JSON document or JSONL, sorted by start: webhook payloads, snapshots, or both.
+class Alerts(NamedTuple):
+    """Episodes, sorted by start; how many began while one of the same label set still lasted, and are one with it;
+    and what could not be read."""
+
+    episodes: tuple[Episode, ...]
+    overlapping: int
+    problems: tuple[Problem, ...]
+
+
+def read_alerts(path: FilePath) -> Alerts:
+    """The episodes in one JSON document or JSONL: webhook payloads, snapshots, or both.
 
     A payload sent again, or an alert in many snapshots, is one episode. Snapshots in one file are taken in order: an
     alert that the next one lacks is over since it was last seen. A bad line or alert is a Problem.
@@ -34,7 +43,9 @@ def read_alerts(path: FilePath) -> tuple[tuple[Episode, ...], tuple[Problem, ...
         reader.read(line, document)
     if reader.problems and not reader.sightings:
         raise InputError(*map(str, reader.problems))
-    return episodes(reader.sightings), tuple(reader.problems)
+    found = episodes(reader.sightings)
+    told = len({(one.labels, one.start) for one in reader.sightings})
+    return Alerts(found, told - len(found), tuple(reader.problems))
 
 
 @dataclass(slots=True)

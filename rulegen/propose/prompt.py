@@ -11,12 +11,14 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import count, takewhile
 from string import Template as Wording
 
 from rulegen.core.candidate import Slot
 from rulegen.core.cluster import Cluster, Companion
 from rulegen.core.durations import SECOND, format_duration
 from rulegen.core.labels import ALERT_NAME
+from rulegen.promql.rewrite import literals
 from rulegen.propose.offer import Offer
 from rulegen.shipped import shipped
 
@@ -28,7 +30,7 @@ _NAME, _VALUE, _EXPRESSION = 60, 60, 500  # characters
 
 
 def build_prompt(cluster: Cluster, offers: Sequence[Offer]) -> str:
-    """The prompt for one cluster and the templates that fit it: 400 to 700 tokens for an ordinary cluster.
+    """The prompt for one cluster and the templates that fit it: some 3,000 characters for an ordinary cluster.
 
     Raises RulegenError when the wording is missing from the installation.
     """
@@ -94,20 +96,32 @@ def _slot(slot: Slot) -> str:
 def _inventory(cluster: Cluster, offers: Sequence[Offer]) -> Iterator[str]:
     """One line for each kind of thing that a slot can point at by number; what no slot can name is left out."""
     inventory = cluster.inventory
+    levels = inventory.service.levels if inventory.service else ()
     tokens = {choice.token for offer in offers for slot in offer.slots for choice in slot.choices}
     kinds = (
         ("Metrics", "m", [quoted(name, _NAME) for name in inventory.metrics]),
         ("Labels and how many values each has", "l", [f"{_name(name)} {n}" for name, n in inventory.labels]),
         ("Values, noisiest first", "v", [_pair(*pair) for pair in inventory.values]),
+        ("Families of values", "f", [quoted(one, _VALUE) for one in _families(offers)]),
+        ("Values of what it caught", "k", [_pair(*pair) for pair in inventory.telling]),
+        ("Labels that the routing acts upon", "r", [_pair(*pair) for pair in inventory.marks]),
+        ("Numbers in the expression", "n", [f"{value:.6g}" for value in literals(cluster.rule.expr)]),
         ("Conditions", "g", [f"{one.kind}: {one.join} {quoted(one.expr, _VALUE)}" for one in inventory.conditions]),
         ("Times of the week with noise and no incident", "h", [str(one) for one in inventory.quiet_hours]),
         ("Other rules that fire with it", "c", [_companion(one) for one in cluster.companions]),
         ("Thresholds", "t", [f"{value:.6g}" for value in inventory.thresholds]),
+        ("Buckets of the histogram, nearest first", "b", [quoted(one.bound, _VALUE) for one in levels]),
     )
     for title, letter, items in kinds:
         numbered = [f"{letter}{i} {item}" for i, item in enumerate(items) if f"{letter}{i}" in tokens]
         if numbered:
             yield f"{title}: {', '.join(numbered)}"
+
+
+def _families(offers: Sequence[Offer]) -> list[str]:
+    """``pod~web-.*``, as ``carve_out`` made them: f0, f1, …"""
+    choices = {choice.token: choice.value for offer in offers for slot in offer.slots for choice in slot.choices}
+    return [str(choices[token]) for token in takewhile(choices.__contains__, (f"f{i}" for i in count()))]
 
 
 def _companion(one: Companion) -> str:

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rulegen.core.alert import Episode
 from rulegen.core.labels import ALERT_NAME, EMPTY, METRIC_NAME, Labels, quote
 from rulegen.core.rule import Rule, RuleGroup
 from rulegen.core.series import STALE, Series
-from rulegen.core.spans import Span
+from rulegen.core.spans import Times
 from rulegen.errors import UnsupportedError
 
 ALERTS, STATE = "ALERTS", "alertstate"
@@ -26,21 +27,25 @@ def series(episodes: Iterable[Episode], interval: int) -> tuple[Series, ...]:
 
     An episode between two evaluations counts at the next one, so that none is lost. A staleness marker ends each.
     """
-    spans: dict[Labels, list[Span]] = {}
+    spans: dict[Labels, list[tuple[int, int]]] = {}
     for episode in episodes:
-        spans.setdefault(episode.labels, []).append(episode.span)
+        spans.setdefault(episode.labels, []).append((episode.span.start, episode.span.end))
     made = []
     for labels in sorted(spans):
-        samples: dict[int, float] = {}
-        for span in sorted(spans[labels]):
-            first = -(-span.start // interval) * interval
-            last = max(first, span.end // interval * interval)
-            samples.update(dict.fromkeys(range(first, last + 1, interval), 1.0))
-            samples[last + 1] = STALE
-        times = np.array(sorted(samples), dtype=np.int64)
+        start, end = np.array(spans[labels], dtype=np.int64).T
+        first = -(-start // interval) * interval
+        last = np.maximum(first, end // interval * interval)
+        firing = _ranges(first, (last - first) // interval + 1, interval)
+        times, at = np.unique(np.concatenate([firing, last + 1]), return_index=True)
         named = labels.updated({METRIC_NAME: ALERTS, STATE: "firing"})
-        made.append(Series(named, times, np.array([samples[t] for t in times.tolist()])))
+        made.append(Series(named, times, np.where(at < len(firing), 1.0, STALE)))
     return tuple(made)
+
+
+def _ranges(first: Times, counts: NDArray[np.int64], step: int) -> Times:
+    """From each of ``first`` [n] on, ``counts`` [n] times ``step`` ms apart, one after the other."""
+    before = np.cumsum(counts) - counts
+    return np.repeat(first - step * before, counts) + step * np.arange(int(counts.sum()))
 
 
 def group(names: Sequence[str], interval: int) -> RuleGroup:

@@ -216,6 +216,12 @@ class Replayer:
         one."""
         return service(self._originals[ref].expr, self._recorded, self._evaluator, spans, incidents)
 
+    def watched(self, ref: RuleRef, grid: Grid) -> int:
+        """How many series the rule at ``ref`` compares; 0 where that can't be told."""
+        found = comparison(self._originals[ref].expr)
+        level = None if found is None or self._grades[ref] is Grade.ALERTS else self.level(ref, found.left, grid)
+        return 0 if level is None else int(level.present.any(axis=1).sum())
+
     def level(self, ref: RuleRef, expr: str, grid: Grid) -> Matrix | None:
         """What ``expr`` is at each evaluation of the rule at ``ref``, whose grid is ``grid``; None where that can't
         be told: it is not supported, is no vector, or is too much to hold at once."""

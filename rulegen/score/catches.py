@@ -62,8 +62,7 @@ def catches(judge: Judge, firings: Firings, ref: RuleRef) -> Pairs:
     able = judge.paging(firings) & (firings.start >= firings.warm)
     before = judge.windows(firings)
     found = []
-    for row in np.unique(firings.series[able]):
-        mine = np.flatnonzero(able & (firings.series == row))
+    for row, mine in firings.by_series(able):
         aims = judge.carried(firings.labels[row], ref)
         aims = aims[judge.shown[aims]] if len(aims) else aims
         if not len(aims):

@@ -34,13 +34,13 @@ COMPLEXITY = {
     "smooth": 3,
     "collapse": 3,
     "late_data": 3,
-    "aggregate_expr": 4,
-    "narrow": 5,
-    "rescale": 4,
+    "aggregate_expr": 8,  # a mean hides the one that is bad
+    "narrow": 10,  # nobody looks at the rest any more
+    "rescale": 5,
     "split_severity": 8,
     "absent_guard": 3,
-    "hysteresis": 6,
-    "dynamic_threshold": 6,
+    "hysteresis": 8,
+    "dynamic_threshold": 10,  # what is usual moves
     "gate": 4,
     "burn_rate": 6,
     "seasonal_mute": 8,
@@ -134,6 +134,8 @@ def _effort(old: Rule, candidate: Candidate) -> float:
         effort += TARGET * len(targets)
     limits = [found.threshold for rule in (old, *candidate.rules) if (found := comparison(rule.expr)) is not None]
     slots = candidate.proposal.slots
+    if isinstance(beyond := slots.get("fires_beyond"), float):
+        limits = [*limits[:1], beyond]  # two thresholds in one expression: that from which it fires
     longer = (slots.get("for", old.hold), old.hold), (slots.get("window", 0), 0), (slots.get("offset", 0), 0)
     for new, now in longer:
         effort += EXTENT * math.log2(1 + max(0, new - now) / MINUTE) if isinstance(new, int) else 0

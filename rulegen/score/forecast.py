@@ -4,59 +4,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
 
 from rulegen.core.outcome import Forecast, Measure, Outcome
 from rulegen.core.rule import RuleRef
 from rulegen.core.spans import Mask
 from rulegen.score.gate import Standing
 from rulegen.score.measure import together
+from rulegen.score.support import Bursts, cut
+from rulegen.score.support import together as joined
 
-RESAMPLES = 2000
 Z95 = 1.959964
 
 
-def forecast(
-    standing: Standing, method: str, unseen: Sequence[tuple[Mask, Mapping[RuleRef, Outcome]]], seed: int
-) -> Forecast:
-    """``unseen``: for each stretch of time that was left out (mask [blocks]) the changes chosen without it.
+@dataclass(frozen=True, slots=True, eq=False)
+class Unseen:
+    """A stretch of time, ``blocks`` [blocks], with the changes chosen without it, and the noise before and after."""
 
-    Cuts have percentile intervals from resampling blocks of time with ``seed``; the share of caught targets that were
+    blocks: Mask
+    changes: Mapping[RuleRef, Outcome]
+    bursts: Bursts
+
+
+def forecast(standing: Standing, method: str, unseen: Sequence[Unseen], seed: int) -> Forecast:
+    """What the choices do in the time that they have not seen, all stretches of it together.
+
+    Cuts have percentile intervals from resampling whole bursts with ``seed``; the share of caught targets that were
     lost or came late has a Wilson interval.
     """
-    measures = [together(standing, changes, blocks) for blocks, changes in unseen]
+    measures = [together(standing, one.changes, one.blocks) for one in unseen]
     total = _sum(measures)
     missed, caught = len(total.lost) + len(total.later), total.caught[0]
+    bursts = joined([one.bursts for one in unseen])
     return Forecast(
         method,
         total,
-        _cut([_per_block(standing, blocks, changes, "pages") for blocks, changes in unseen], seed),
-        _cut([_per_block(standing, blocks, changes, "minutes") for blocks, changes in unseen], seed),
+        cut(bursts.pages, seed),
+        cut(bursts.minutes, seed),
         _wilson(missed, caught),
+        bursts=len(bursts),
+        folds=tuple(measures) if len(measures) > 1 else (),
     )
-
-
-def _per_block(
-    standing: Standing, blocks: Mask, changes: Mapping[RuleRef, Outcome], what: str
-) -> NDArray[np.float64]:
-    """[2, blocks left out] noise before and after."""
-    after = {**standing.before, **changes}
-    old = sum(getattr(outcome, what)[blocks].astype(float) for outcome in standing.before.values())
-    new = sum(getattr(outcome, what)[blocks].astype(float) for outcome in after.values())
-    return np.stack([np.broadcast_to(old, int(blocks.sum())), np.broadcast_to(new, int(blocks.sum()))])
-
-
-def _cut(parts: Sequence[NDArray[np.float64]], seed: int) -> tuple[float, float, float]:
-    noise = np.concatenate(parts, axis=1)  # [2, blocks]
-    if noise.shape[1] == 0 or noise[0].sum() == 0:
-        return (0.0, 0.0, 0.0)
-    drawn = np.random.default_rng(seed).integers(0, noise.shape[1], (RESAMPLES, noise.shape[1]))
-    old, new = noise[0][drawn].sum(axis=1), noise[1][drawn].sum(axis=1)
-    cuts = 1 - new[old > 0] / old[old > 0]
-    low, high = np.quantile(cuts, [0.025, 0.975])
-    return float(1 - noise[1].sum() / noise[0].sum()), float(low), float(high)
 
 
 def _wilson(hits: int, trials: int) -> tuple[float, float, float]:

@@ -11,9 +11,9 @@ from rulegen.core.labels import ALERT_NAME, Labels
 from rulegen.core.outcome import NEVER, Firings, Outcome
 from rulegen.core.rule import RuleRef
 from rulegen.core.settings import Settings
-from rulegen.core.spans import Grid, Mask, Span, inside, intersect
+from rulegen.core.spans import Grid, Mask, Span, Times, inside, intersect
 from rulegen.score.paging import routing
-from rulegen.score.targets import Target
+from rulegen.score.targets import Spoken, Target
 
 BLOCKS = 40
 
@@ -46,13 +46,10 @@ class Judge:
         self.ends = np.array([one.span.end for one in targets], dtype=np.int64)  # [targets]
         self.block_of = self.blocks_at(self.starts)  # [targets]
         # A target outside the judged time is neither protected nor counted.
-        self.counted = np.array([bool(intersect([one.span], self.judged)) for one in targets], dtype=np.bool_)
+        self.counted = _touching(self.starts, self.ends, self.judged)
         self.shown = self.counted & np.array([not one.member for one in targets], dtype=np.bool_)
         self._noisy: dict[Grid, tuple[Mask, NDArray[np.int64]]] = {}
-        self._carried: dict[tuple[Labels, RuleRef], NDArray[np.int64]] = {}
-        self._of_rule: dict[RuleRef | None, list[int]] = {None: []}  # None: targets that any rule may catch
-        for index, one in enumerate(targets):
-            self._of_rule.setdefault(one.rule, []).append(index)
+        self._spoken = Spoken(targets)
         # Labels that no change may drop: they say which incident an alert speaks of, or where it goes.
         grouping = {name for name in settings.group_by if name != ALERT_NAME}
         named = {name for one in targets if one.rule is None for name in one.labels}
@@ -96,7 +93,7 @@ class Judge:
             sound = judged & (one.start >= one.warm)
             where = self.blocks_at(one.start[sound])
             fired += np.bincount(where, minlength=self.blocks)
-            np.maximum.at(longest, where, (one.end - one.start)[sound])
+            np.maximum.at(longest, where, self._lasting(one)[sound])
             noisy = judged & self.outside(one.start)
             pages += np.bincount(self.blocks_at(one.start[noisy]), minlength=self.blocks)
             minutes += self._minutes(one, paging, warm)
@@ -108,6 +105,13 @@ class Judge:
         reset = np.maximum(0, ends - self.ends)[caught]
         late = delay[caught]
         return Outcome(fired, longest, unjudged, pages, minutes, caught, late, keys, vital, spoke=spoke, reset=reset)
+
+    def _lasting(self, firings: Firings) -> NDArray[np.int64]:
+        """[firings] how long each lasts (ms) as far as somebody kept a record: to the end of its judged time."""
+        ends = np.array([*(span.end for span in self.judged), NEVER], dtype=np.int64)
+        known = np.minimum(firings.end, ends[np.searchsorted(ends, firings.start)])
+        lasting: NDArray[np.int64] = known - firings.start
+        return lasting
 
     def windows(self, firings: Firings) -> NDArray[np.int64]:
         """[firings] how long before a target's start (ms) each firing may begin and still catch it.
@@ -122,12 +126,7 @@ class Judge:
 
     def carried(self, labels: Labels, ref: RuleRef) -> NDArray[np.int64]:
         """Indices of the targets that an alert of the rule at ``ref`` with these labels speaks of, rising."""
-        key = (labels, ref)
-        if key not in self._carried:
-            near = (*self._of_rule[None], *self._of_rule.get(ref, ()))
-            found = [index for index in near if self.targets[index].carried_by(labels, ref)]
-            self._carried[key] = np.array(sorted(found), dtype=np.int64)
-        return self._carried[key]
+        return self._spoken.of(labels, ref)
 
     def paging(self, firings: Firings) -> Mask:
         """[firings] which of them page."""
@@ -171,8 +170,7 @@ class Judge:
         """
         caught: Mask = np.zeros(len(firings), dtype=np.bool_)
         before = self.windows(firings)
-        for row in np.unique(firings.series[able]):
-            mine = np.flatnonzero(able & (firings.series == row))  # rising starts
+        for row, mine in firings.by_series(able):  # rising starts
             aims = self.carried(firings.labels[row], ref)
             if not len(aims):
                 continue
@@ -189,6 +187,16 @@ class Judge:
                     ends[aim] = max(ends[aim], int(firings.end[found].max()))
                     caught[found] = True
         return caught
+
+
+def _touching(starts: Times, ends: Times, spans: Sequence[Span]) -> Mask:
+    """[n] which of the times from ``starts`` to ``ends`` [n] touch one of ``spans`` (sorted and apart)."""
+    if not spans:
+        return np.zeros(len(starts), dtype=np.bool_)
+    begins, over = (np.array([getattr(one, name) for one in spans], dtype=np.int64) for name in ("start", "end"))
+    at = np.searchsorted(over, starts)  # the first span that is not over before
+    found: Mask = (at < len(spans)) & (begins[np.minimum(at, len(spans) - 1)] <= ends)
+    return found
 
 
 def _edges(judged: Sequence[Span]) -> NDArray[np.int64]:

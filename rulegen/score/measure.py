@@ -43,7 +43,7 @@ def quality(standing: Standing, outcomes: Mapping[RuleRef, Outcome], blocks: Mas
     seen = judge.shown & blocks[judge.block_of] if count else np.zeros(0, dtype=np.bool_)
     fired = sum(int(one.fired[blocks].sum()) for one in counted)
     spoke = sum(int(one.spoke[blocks].sum()) for one in counted if one.spoke is not None)
-    delay, reset = _best(outcomes, count), np.zeros(count, dtype=np.int64)
+    delay, reset = best_delays(outcomes, count), np.zeros(count, dtype=np.int64)
     for one in counted:
         if one.reset is not None:
             np.maximum.at(reset, one.caught, one.reset)  # quiet only once the last of them is
@@ -66,15 +66,15 @@ def _measure(
     judge = standing.judge
     count = len(judge.targets)
     seen = judge.shown & blocks[judge.block_of] if count else np.zeros(0, dtype=np.bool_)
-    old, new = _best(before, count), _best(after, count)
+    old, new = best_delays(before, count), best_delays(after, count)
     vital = seen & np.array([not target.negligible for target in judge.targets], dtype=np.bool_)
     lost = vital & (old < NEVER) & (new == NEVER)
     kept = vital & (old < NEVER) & (new < NEVER)
     added = np.where(kept, new - old, 0)
     later = added > judge.settings.allowed_delay
     gained = seen & (old == NEVER) & (new < NEVER)
-    own_old = _best({ref: before[ref] for ref in counting}, count)
-    own_new = _best({ref: after[ref] for ref in counting}, count)
+    own_old = best_delays({ref: before[ref] for ref in counting}, count)
+    own_new = best_delays({ref: after[ref] for ref in counting}, count)
     return Measure(
         weeks=judge.weeks(blocks),
         pages=(_pages(before, counting, blocks), _pages(after, counting, blocks)),
@@ -87,7 +87,7 @@ def _measure(
     )
 
 
-def _best(outcomes: Mapping[RuleRef, Outcome], targets: int) -> NDArray[np.int64]:
+def best_delays(outcomes: Mapping[RuleRef, Outcome], targets: int) -> NDArray[np.int64]:
     """[targets] the delay of the first rule that catches each."""
     best = np.full(targets, NEVER, dtype=np.int64)
     for outcome in outcomes.values():

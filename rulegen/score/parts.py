@@ -13,6 +13,8 @@ from rulegen.score.judge import Judge
 ENOUGH_TIME = 10 * DAY
 ENOUGH_TARGETS = 3  # in every part
 FOLDS = 5
+LONG = 28 * DAY  # of judged time: enough to choose on the past and score on what came next, several times
+STRETCHES = 4  # eighths of the judged time, the last half of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +60,19 @@ def folds(judge: Judge) -> tuple[Mask, ...]:
     """Contiguous fifths of the judged time, as masks [blocks] of what is left out."""
     fold = np.arange(judge.blocks) * FOLDS // judge.blocks
     return tuple(fold == k for k in range(FOLDS) if (fold == k).any())
+
+
+def forward(judge: Judge) -> tuple[tuple[Mask, Mask], ...]:
+    """Pairs of masks [blocks]: all of the past, and the stretch that came next. None where the history is short.
+
+    A past that holds too few targets to choose on is left out.
+    """
+    if sum(span.length for span in judge.judged) < LONG:
+        return ()
+    eighth = np.arange(judge.blocks) * 2 * STRETCHES // judge.blocks
+    pairs = [(eighth < k, eighth == k) for k in range(STRETCHES, 2 * STRETCHES)]
+    return tuple(
+        (past, after)
+        for past, after in pairs
+        if after.any() and (judge.shown & past[judge.block_of]).sum() >= ENOUGH_TARGETS
+    )

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rulegen.core.labels import ALERT_NAME, Labels
-from rulegen.core.outcome import Firings
+from rulegen.core.outcome import Firings, Interval
 from rulegen.core.rule import RuleRef
 from rulegen.core.spans import Grid, Mask
 from rulegen.score.judge import Judge
@@ -23,7 +23,6 @@ from rulegen.score.judge import Judge
 RESAMPLES = 2000
 LEAST_BURSTS = 10  # fewer give no interval: 95% of what is drawn from them says little of what there is
 Fired = Mapping[RuleRef, Sequence[Firings]]
-Interval = tuple[float, float, float]  # estimate, low, high
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -94,8 +94,7 @@ def _delays(judge: Judge, ref: RuleRef, firings: Firings, first: Times) -> NDArr
     delay = np.full(len(judge.targets), NEVER, dtype=np.int64)
     able = judge.paging(firings) & (firings.start >= firings.warm) & (first < NEVER)
     before = judge.windows(firings)
-    for row in np.unique(firings.series[able]):
-        mine = np.flatnonzero(able & (firings.series == row))  # rising starts
+    for row, mine in firings.by_series(able):  # rising starts
         aims = judge.carried(firings.labels[row], ref)
         start, early, heard = firings.start[mine], before[mine], first[mine]
         low = np.searchsorted(start, judge.starts[aims] - early.max(initial=0), side="left")

@@ -14,12 +14,13 @@ from rulegen.core.cluster import Cluster, Grade
 from rulegen.core.durations import MINUTE
 from rulegen.core.labels import ALERT_NAME, quote
 from rulegen.core.rule import Rule
-from rulegen.promql.rewrite import comparison, fill, with_comparison
+from rulegen.promql.rewrite import comparison, fill, number, with_comparison
 from rulegen.templates.template import Template, real, thresholds
 
 LOOKBACK = 5 * MINUTE  # Prometheus, --query.lookback-delta
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-SHARES = (0.9, 0.8, 0.5)  # of the threshold, below which a firing may end
+NEARER = (0.9, 0.8, 0.5)  # times the threshold: below that a firing may end, for what must not rise
+HIGHER = (1.1, 1.25, 2.0)  # and above that, for what must not fall
 
 
 def slots(cluster: Cluster) -> tuple[Slot, ...] | None:
@@ -28,10 +29,9 @@ def slots(cluster: Cluster) -> tuple[Slot, ...] | None:
         return None
     if cluster.interval >= LOOKBACK:
         return None
-    farther = [found.threshold * share if found.rising else found.threshold / share for share in SHARES]
-    kept = [float(f"{one:.3g}") for one in farther] if found.threshold > 0 else []
-    lows = [Choice(f"u{i}", limit) for i, limit in enumerate((found.threshold, *kept))]
-    return Slot("fires_beyond", thresholds(cluster)), Slot("stays_beyond", tuple(lows))
+    times = (NEARER if found.rising else HIGHER) if found.threshold > 0 else ()
+    stays = [Choice(f"x{number(one)}", float(f"{found.threshold * one:.3g}")) for one in (1.0, *times)]
+    return Slot("fires_beyond", thresholds(cluster)), Slot("stays_beyond", tuple(stays))
 
 
 def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:

@@ -15,10 +15,13 @@ MOST_LABELS = 2
 
 
 def slots(cluster: Cluster) -> tuple[Slot, ...] | None:
-    marks = [(name, value) for name, value in cluster.inventory.marks if cluster.rule.labels.get(name) != value]
-    if not cluster.ref.path or not marks:
+    choices = tuple(
+        Choice(f"r{i}", f"{name}={value}")
+        for i, (name, value) in enumerate(cluster.inventory.marks)
+        if cluster.rule.labels.get(name, "") != value
+    )
+    if not cluster.ref.path or not choices:
         return None  # without a rule file there is no rule to give a label to
-    choices = tuple(Choice(f"m{i}", f"{name}={value}") for i, (name, value) in enumerate(marks))
     return (Slot("labels", choices, most=min(MOST_LABELS, len(choices))),)
 
 

@@ -33,7 +33,11 @@ def fired(*rows: tuple[str, int, int]) -> Firings:
 
 
 def described(
-    found: Firings, noisy: list[bool] | None = None, peaks: list[float] | None = None, rule: Rule = RULE
+    found: Firings,
+    noisy: list[bool] | None = None,
+    peaks: list[float] | None = None,
+    rule: Rule = RULE,
+    watched: int = 0,
 ) -> Cluster:
     count = len(found)
     return describe(
@@ -45,6 +49,7 @@ def described(
         grade=Grade.METRICS,
         weeks=2.0,
         incidents_touched=3,
+        watched=watched,
     )
 
 
@@ -114,6 +119,19 @@ FAR = 200.0  # twice the threshold
 )
 def test_patterns(pattern: Pattern, rows: list[tuple[str, int, int]], peak: float) -> None:
     assert described(fired(*rows), peaks=[peak] * len(rows)).pattern is pattern
+
+
+def test_what_hovers_at_its_threshold_is_tight_and_not_only_flapping() -> None:
+    rows = [("a", k * 8, k * 8 + 5) for k in range(10)]
+    assert described(fired(*rows), peaks=[105.0] * 10).pattern is Pattern.TIGHT_THRESHOLD
+
+
+def test_one_noisy_series_among_silent_ones_is_a_few() -> None:
+    rows = [("a", 20 + k * 60, 39 + k * 60) for k in range(6)]
+    peaks = [FAR] * 6
+    assert described(fired(*rows), peaks=peaks).pattern is Pattern.MIXED
+    assert described(fired(*rows), peaks=peaks, watched=12).pattern is Pattern.NOISY_FEW
+    assert described(fired(*rows[:2]), peaks=peaks[:2], watched=12).pattern is Pattern.MIXED  # may be chance
 
 
 NEED_MORE = {  # than one rule's firings: see test_patterns.py

@@ -47,6 +47,7 @@ CHANGING: dict[str, tuple[Callable[[int], str], str]] = {
     "uuids": (lambda k: f"{k:08x}-7b1e-4f0a-9c3d-{k * 7919:012x}", "*"),
     "instances": (lambda k: f"i-0{k:02x}ab34cd56ef78{k % 10}", "i-*"),
     "pod addresses": (lambda k: f"10.244.{k * 37 % 200}.{k * 91 % 250}:8080", "*:8080"),
+    "tokens": (lambda k: f"job-a{k}Z3kQ{k % 10}xT7b", "job-*"),
     "images": (lambda k: f"registry/app@sha256:{k:03d}f86d081884c7d659a2feaa0c55ad", "registry/app@sha*:*"),
 }
 
@@ -72,6 +73,7 @@ STAYING = {
     "devices": [f"/dev/sd{c}{k}" for c in "abc" for k in range(1, 5)],
     "services": ["nginx", "https", "mysql", "checkout", "grpc"],
     "versions": ["v1", "v2", "v2beta1"],
+    "alert names": ["HTTP5xxRateHigh", "Etcd3HighLatencyP99", "K8sNode1Down", "KubePodCrashLooping"],
     "one cluster": ["9f1c2d3e-7b1e-4f0a-9c3d-0123456789ab"],
     "switches": [f"sw-{chr(97 + k)}7f3a9c2b{k}" for k in range(6)],  # hashes, but always the same
 }

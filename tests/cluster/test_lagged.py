@@ -58,7 +58,7 @@ def shapes(rng: np.random.Generator, kind: str) -> list[Times]:
     """Twelve alerts that have nothing to do with one another."""
     counts = np.exp(rng.uniform(np.log(30), np.log(800), 12)).astype(int).tolist()
     if kind == "always on":
-        counts[:2] = [8000, 8000]
+        counts[:2] = [5000, 5000]
     if kind == "flapping":
         starts = [scattered(rng, n // 10) for n in counts]
         return [

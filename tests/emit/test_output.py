@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rulegen.core.labels import Labels
-from rulegen.core.outcome import Report
+from rulegen.core.outcome import Front, Point, Quality, Report
 from rulegen.core.rule import Rule, RuleRef
 from rulegen.core.source import RuleSource
 from rulegen.emit import evidence
@@ -67,6 +67,17 @@ def test_what_goes_out(made: tuple[Report, tuple[RuleSource, ...]], two_rules: P
     assert first["doubts"] == ["its texts mention pod, which the changed alert no longer carries; reword them"]
     assert found["span"] == {"start": "2023-11-14T22:13:20Z", "end": "2023-11-28T22:13:20Z"}
     assert found["refused"][0]["reasons"] == ["loses i-7"]
+
+
+def test_remarks_go_out(made: tuple[Report, tuple[RuleSource, ...]]) -> None:
+    report, sources = made
+    first = report.suggestions[0]
+    told = replace(first, candidate=replace(first.candidate, remarks=("why", "and why")))
+    found = document(output(replace(report, suggestions=(told, *report.suggestions[1:])), sources, []))
+    assert [one["remarks"] for one in found["accepted"]] == [
+        ["why", "and why"],
+        *([[]] * (len(found["accepted"]) - 1)),
+    ]
 
 
 def test_the_same_report_gives_the_same_bytes(made: tuple[Report, tuple[RuleSource, ...]], two_rules: Path) -> None:
@@ -149,3 +160,43 @@ def test_labels_that_texts_lose(made: tuple[Report, tuple[RuleSource, ...]]) -> 
     report, _ = made
     silent = replace(report, verdicts=())
     assert doubt(report.suggestions[0], silent) == ""
+
+
+def test_quality_intervals_and_fronts_are_in_the_evidence(made: tuple[Report, tuple[RuleSource, ...]]) -> None:
+    report, _ = made
+    nan = float("nan")
+    first = report.suggestions[0]
+    assert first.evidence is not None
+    sure = replace(
+        first.evidence, cut_pages=(0.96, 0.9, 0.98), cut_minutes=(0.9, nan, nan), support=(7, 12), synthetic=("why",)
+    )
+    point = Point("chosen", 100, 50.0, 0.75, 60_000, chosen=True)
+    fuller = replace(
+        report,
+        together=replace(report.together, quality=(Quality(nan, 0.5, None, 0), Quality(0.4, 0.5, 60_000, 0))),
+        suggestions=(replace(first, evidence=sure), *report.suggestions[1:]),
+        front=Front((("s-1", (point,)),), (point,)),
+    )
+    found = json.loads(evidence.suggestions_json(fuller, {}))
+    assert found["together"]["quality"] == {
+        "precision": [None, 0.4],
+        "recall": [0.5, 0.5],
+        "detection": [None, "1m"],
+        "reset": ["0s", "0s"],
+    }
+    told = found["accepted"][0]["evidence"]
+    assert (told["cut_pages"], told["cut_minutes"]) == ([0.96, 0.9, 0.98], [0.9, None, None])
+    assert told["support"] == {"bursts": 7, "targets": 12} and told["synthetic"] == ["why"]
+    assert found["front"]["single"]["s-1"] == found["front"]["joint"]
+    assert found["front"]["joint"][0] == {
+        "name": "chosen",
+        "pages": 100,
+        "minutes": 50,
+        "notices": None,
+        "recall": 0.75,
+        "delay": "1m",
+        "chosen": True,
+        "refused": False,
+        "beaten": False,
+    }
+    assert found["walked"] is None and found["gap"] == 0

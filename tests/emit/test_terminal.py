@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import subprocess
 from dataclasses import replace
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from rulegen.core.outcome import Report
+from rulegen.core.cluster import Pattern
+from rulegen.core.outcome import Front, Point, Quality, Report
 from rulegen.emit.output import Output, output
 from rulegen.emit.terminal import show
 from rulegen.errors import Problem
@@ -56,6 +58,34 @@ def test_the_table_says_it_in_ten_seconds(made: Made) -> None:
     assert any(line.startswith("  pages −88%, minutes") for line in table)
     assert max(map(len, table)) <= 80
     assert "pages cut by 63% (51% to 72%)" in text
+
+
+def test_changes_of_each_kind_are_counted_apart_and_remarks_are_shown(made: Made) -> None:
+    report, out = made
+    first, second = report.suggestions
+    muted = replace(first, candidate=replace(first.candidate, change="silencing", remarks=("no alert for 14.4 ×",)))
+    text = shown((replace(report, suggestions=(muted, second)), out))
+    rows = [line.rstrip() for line in text.splitlines()]
+    assert any(
+        line.startswith("with 1 demotion and 1 silencing ") or line == "with 1 demotion and 1" for line in rows
+    )
+    assert any(line.startswith("0 tunings together ") for line in rows)
+    assert "no alert for 14.4 ×" in rows
+
+
+def test_kinds_of_noise_and_repairs_are_told_with_their_counts(made: Made) -> None:
+    report = replace(
+        made[0],
+        patterns=((Pattern.FLAPPING, 2, 1030), (Pattern.STORM, 1, 7)),
+        repaired=(("alerts that end before they start", 1200),),
+    )
+    text = shown((report, made[1]), width=200)
+    kinds = "kinds of noise (noisy firings in the part learned from): flapping 2 rules (1030), storm 1 rule (7)"
+    assert kinds in text
+    assert "Odd in the input, and what was made of it:\n  1,200 alerts that end before they start\n" in text
+    document = json.loads(dict(output(report, (), []).files)["suggestions.json"])
+    assert document["patterns"][0] == {"pattern": "flapping", "rules": 2, "firings": 1030}
+    assert document["repaired"] == [{"what": "alerts that end before they start", "count": 1200}]
 
 
 def test_each_suggestion_is_a_diff_that_patch_takes(made: Made, two_rules: Path, tmp_path: Path) -> None:
@@ -143,3 +173,39 @@ def test_what_was_not_written_is_said(made: Made) -> None:
     text = shown((report, broken))
     assert "not written: r.yml:3: not edited: why" in text
     assert "1 suggestion accepted but not written; see above." in text
+
+
+def test_what_the_pages_are_worth_and_what_a_cut_rests_on(made: Made) -> None:
+    report, out = made
+    nan = float("nan")
+    good = Quality(0.0919, 40 / 56, 70_500, 0), Quality(0.372, 41 / 56, None, 90_000)
+    first = report.suggestions[0]
+    assert first.evidence is not None and report.forecast is not None
+    sure = replace(first.evidence, cut_pages=(0.96, 0.9, 0.98), cut_minutes=(0.95, nan, nan), support=(1, 12))
+    unseen = replace(sure, synthetic=("1 of 2 alternatives of A: looks back 3d, the longest recording is 2d",))
+    walked = replace(
+        report.forecast, method="walk-forward: 2 times", bursts=40, folds=(report.tuning, report.together)
+    )
+    points = (
+        Point("chosen", 100, 50.0, 0.75, 60_000, 44, chosen=True),
+        Point("pages only", 90, 80.0, 0.75, 0, kept=False),
+    )
+    fuller = replace(
+        report,
+        together=replace(report.together, quality=good),
+        suggestions=(replace(first, evidence=unseen), *report.suggestions[1:]),
+        walked=walked,
+        front=Front((), points),
+        gap=0.0123,
+    )
+    text = shown((fuller, out), width=200)
+    assert "precision 9% → 37%, recall 71% → 73%, detection 1m10s → –, reset 0s → 1m30s" in text
+    rests = (
+        "minutes by 95% (too few bursts for an interval); rests on 1 burst of noise and 12 incidents that it caught"
+    )
+    assert f"pages cut by 96% (90% to 98%), {rests}" in text
+    assert "synthetic, no evidence: 1 of 2 alternatives of A: looks back 3d" in text
+    assert "Beside it, walk-forward: 2 times:" in text and "cut of pages in each: 78%, 88%" in text
+    assert "* chosen: 25 pages, 12.5 min, 11 notifications a week, recall 75%, at most 1m later\n" in text
+    assert "  pages only: 22.5 pages, 20 min a week, recall 75%, at most 0s later; another is at" in text
+    assert "at most 1.2% from the best" in text

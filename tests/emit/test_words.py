@@ -47,6 +47,19 @@ def test_a_long_expression_is_shortened() -> None:
     assert words.change(old, (other,)) == "expression rewritten"
 
 
+def test_a_condition_is_told_and_not_its_number() -> None:
+    gate = "\nand on (namespace)\nsum by (namespace) (rate(http_requests_total[5m])) > 69"
+    filled = Proposal("gate", Slots((("condition", "g0"), ("within", 300_000))), Provenance("search"))
+    new = replace(OLD, expr=OLD.expr + gate)
+    assert words.change(OLD, (new,), filled) == f"+ {' '.join(gate.split())}"
+    long = gate.replace("total[", f'total{{code=~"{"5.." * 40}"}}[')
+    found = words.change(OLD, (replace(OLD, expr=OLD.expr + long),), filled)
+    assert found.startswith("+ and on (namespace) sum by (namespace)") and found.endswith("> 69") and "…" in found
+    assert len(found) < 100
+    other = replace(OLD, expr=f"max_over_time({'y' * 90}[5m]) > 3")
+    assert words.change(OLD, (other,), filled) == "gate: within 5m"
+
+
 def test_several_rules_are_counted() -> None:
     record = Rule("a:b", "sum(x)", "record")
     assert words.change(OLD, (record, record, OLD)) == "1 rule → 2 recording rules + 1 alert"
@@ -109,3 +122,10 @@ def test_every_pattern_has_a_reason(make_suggestion) -> None:
     assert "80% of its noise starts from 02:00 to 04:00 UTC" in found
     assert len(set(found)) == len(Pattern)
     assert all(text and not text.endswith(".") for text in found)
+
+
+def test_a_note_says_what_was_never_seen(make_suggestion) -> None:
+    one = make_suggestion(RuleRef("r", "g", 0), OLD, OLD)
+    assert words.note(one, "incidents").endswith("(grade metrics)")
+    unseen = replace(one, evidence=replace(one.evidence, synthetic=("why",)))
+    assert words.note(unseen, "incidents").endswith("(grade metrics, partly synthetic)")

@@ -113,12 +113,12 @@ def test_payloads_and_a_snapshot(tmp_path: Path) -> None:
         ask(f"{url}/api/v2/alerts", [{"labels": labels, "startsAt": start.isoformat()}])
         snapshot.write_bytes(ask(f"{url}/api/v2/alerts"))
         wait_for_lines(payloads, 1)
-        (firing,), problems = read_alerts(payloads)
+        (firing,), _, problems = read_alerts(payloads)
         assert firing == Episode(Labels(labels), Span(ms(start), ms(start)), open=True) and not problems
         ask(f"{url}/api/v2/alerts", [{"labels": labels, "startsAt": start.isoformat(), "endsAt": end.isoformat()}])
         wait_for_lines(payloads, 2)
-    (resolved,), problems = read_alerts(payloads)
+    (resolved,), _, problems = read_alerts(payloads)
     assert resolved == Episode(Labels(labels), Span(ms(start), ms(end))) and not problems
-    (seen,), problems = read_alerts(snapshot)
+    (seen,), _, problems = read_alerts(snapshot)
     assert (seen.labels, seen.span.start, seen.open) == (Labels(labels), ms(start), True) and not problems
     assert ms(end) < seen.span.end <= ms(datetime.now(UTC)), "the time of the update, not the time-out to come"

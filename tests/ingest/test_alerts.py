@@ -136,7 +136,7 @@ def test_what_is_read(name: str, tmp_path: Path) -> None:
     for data in (text.encode(), gzip.compress(text.encode())):
         path.write_bytes(data)
         found = tuple(Episode(A, Span(round(s * 1000), round(e * 1000)), is_open) for s, e, is_open in expected)
-        assert read_alerts(path) == (found, ())
+        assert read_alerts(path)[::2] == (found, ())
 
 
 NO_TIME = "not a time: 'soon' (write Unix seconds or RFC 3339, as 2024-05-01T10:00:00Z)"
@@ -190,7 +190,7 @@ def test_a_bad_line_among_good_ones(name: str, tmp_path: Path) -> None:
     document, message = PROBLEMS[name]
     path = tmp_path / "alerts.jsonl"
     path.write_text(lines(hook(fired(10, 20)), document))
-    found, problems = read_alerts(path)
+    found, _, problems = read_alerts(path)
     assert found[0] == Episode(A, Span(10_000, 20_000))
     assert [str(problem) for problem in problems] == [f"{path}:2: {message}"]
 
@@ -205,7 +205,7 @@ def test_a_line_that_is_no_json(tmp_path: Path) -> None:
         good + "[" * 100_000: f"{path}:2: not JSON: nested too deeply",
     }.items():
         path.write_text(text)
-        found, problems = read_alerts(path)
+        found, _, problems = read_alerts(path)
         assert found == (Episode(A, Span(10_000, 20_000)),)
         assert [str(one) for one in problems] == [problem]
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from histories import history, series, shown
 
+from rulegen.core.cluster import Pattern
 from rulegen.core.durations import DAY, HOUR, MINUTE
 from rulegen.core.history import History
 from rulegen.core.incident import Incident
@@ -65,10 +66,10 @@ def tried(report: Report, **slots: object) -> Verdict:
     return found
 
 
-def right(given: History, report: Report, template: str, cut: float) -> None:
-    """The template is suggested, cuts so much of the pages, and nothing is lost."""
+def right(given: History, report: Report, template: str, cut: float, pattern: Pattern) -> None:
+    """The noise is named; the template is suggested, cuts so much of the pages, and nothing is lost."""
     (one,) = report.suggestions
-    assert one.candidate.proposal.template == template
+    assert one.candidate.proposal.template == template and one.cluster.pattern is pattern
     before, after = report.together.pages
     assert after <= (1 - cut) * before and report.together.minutes[1] < report.together.minutes[0]
     assert report.together.lost == report.together.later == ()
@@ -102,7 +103,7 @@ def nights(hidden: bool) -> History:
 def test_hours_that_hold_noise_alone_are_muted() -> None:
     given = nights(hidden=False)
     report = run(given, "seasonal_mute")
-    right(given, report, "seasonal_mute", cut=1.0)
+    right(given, report, "seasonal_mute", cut=1.0, pattern=Pattern.SEASONAL)
     (one,) = report.suggestions
     assert one.candidate.change == "silencing"
     assert one.candidate.rules[0].expr == "queue > 100 unless on () hour() == 2"
@@ -135,7 +136,7 @@ def evenings(repeated: bool) -> History:
 def test_what_is_usual_each_evening_is_learnt() -> None:
     given = evenings(repeated=False)
     report = run(given, "dynamic_threshold")
-    right(given, report, "dynamic_threshold", cut=0.8)
+    right(given, report, "dynamic_threshold", cut=0.8, pattern=Pattern.SEASONAL)
 
 
 def test_an_outage_is_not_learnt_as_usual() -> None:
@@ -166,7 +167,7 @@ def swings(plateau: bool) -> History:
 def test_a_swinging_queue_pages_once() -> None:
     given = swings(plateau=False)
     report = run(given, "hysteresis")
-    right(given, report, "hysteresis", cut=0.75)
+    right(given, report, "hysteresis", cut=0.75, pattern=Pattern.FLAPPING)
 
 
 def test_two_incidents_are_not_merged_into_one_firing() -> None:
@@ -208,7 +209,7 @@ def scrapes(vanished: bool) -> History:
 def test_missed_scrapes_do_not_page() -> None:
     given = scrapes(vanished=False)
     report = run(given, "absent_guard")
-    right(given, report, "absent_guard", cut=1.0)
+    right(given, report, "absent_guard", cut=1.0, pattern=Pattern.SHORT_LIVED)
 
 
 def test_a_target_that_vanishes_is_not_guarded_away() -> None:
@@ -220,13 +221,16 @@ def test_a_target_that_vanishes_is_not_guarded_away() -> None:
 # burn_rate: errors that cost little
 
 BUSY = 600.0  # requests a minute
-ERRORS = Rule("Errors", 'sum(rate(req_total{code="500"}[5m])) > 0.1', labels=PAGE)
+ERRORS = Rule("Errors", 'sum(rate(http_requests_total{code="500"}[5m])) > 0.1', labels=PAGE)
 PATIENT = Settings(allowed_delay=5 * MINUTE)
 
 
-def requests(share: Level, traffic: Level) -> list[Series]:
+def answers(share: Level, traffic: Level) -> list[Series]:
     bad, good = np.cumsum(traffic * share), np.cumsum(traffic * (1 - share))
-    return [series("req_total", bad.tolist(), code="500"), series("req_total", good.tolist(), code="200")]
+    return [
+        series("http_requests_total", bad.tolist(), code="500"),
+        series("http_requests_total", good.tolist(), code="200"),
+    ]
 
 
 def blips(slight: bool) -> History:
@@ -241,13 +245,13 @@ def blips(slight: bool) -> History:
         share[one.span.start // MINUTE : one.span.end // MINUTE] = 0.4
     if slight:
         wrong.append(incident("slight", starts[12] * MINUTE, 10 * MINUTE))
-    return history(requests(share, np.full(minutes, BUSY)), ERRORS, incidents=wrong)
+    return history(answers(share, np.full(minutes, BUSY)), ERRORS, incidents=wrong)
 
 
 def test_errors_that_cost_little_do_not_page() -> None:
     given = blips(slight=False)
     report = run(given, "burn_rate", PATIENT)
-    right(given, report, "burn_rate", cut=1.0)
+    right(given, report, "burn_rate", cut=1.0, pattern=Pattern.WITHOUT_SLO)
 
 
 def test_an_incident_that_costs_little_is_not_lost() -> None:
@@ -258,7 +262,11 @@ def test_an_incident_that_costs_little_is_not_lost() -> None:
 
 # burn_rate's floor: at night one request of few fails
 
-RATIO = Rule("Failing", 'sum(rate(req_total{code="500"}[5m])) / sum(rate(req_total[5m])) > 0.01', labels=PAGE)
+RATIO = Rule(
+    "Failing",
+    'sum(rate(http_requests_total{code="500"}[5m])) / sum(rate(http_requests_total[5m])) > 0.01',
+    labels=PAGE,
+)
 
 
 def quiet_nights(alone: bool) -> History:
@@ -274,13 +282,13 @@ def quiet_nights(alone: bool) -> History:
         share[one.span.start // MINUTE :][:3] = 0.6
     if alone:
         wrong.append(incident("alone", nightly[3] * MINUTE, 10 * MINUTE))
-    return history(requests(share, traffic), RATIO, incidents=wrong)
+    return history(answers(share, traffic), RATIO, incidents=wrong)
 
 
 def test_one_failed_request_at_night_does_not_page() -> None:
     given = quiet_nights(alone=False)
     report = run(given, "burn_rate", PATIENT)
-    right(given, report, "burn_rate", cut=1.0)
+    right(given, report, "burn_rate", cut=1.0, pattern=Pattern.SHORT_LIVED)
     (one,) = report.suggestions
     assert float(str(one.candidate.proposal.slots["least_bad"])) >= 2
 

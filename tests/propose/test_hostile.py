@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import promql_parser as pp
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -15,6 +13,8 @@ from rulegen.core.candidate import Candidate, Proposal
 from rulegen.core.cluster import Cluster, Grade, Inventory
 from rulegen.core.labels import quote
 from rulegen.promql.parse import parse
+from rulegen.promql.reselect import branches
+from rulegen.promql.rewrite import alternatives
 from rulegen.propose.llama import LanguageModel, load
 from rulegen.propose.model import propose
 from rulegen.propose.render import render
@@ -22,7 +22,12 @@ from rulegen.propose.search import enumerate_proposals
 from rulegen.templates import TEMPLATES
 
 CONTEXT = 16_384  # a byte is a token here, and hostile text takes up to ten bytes a character when it is escaped
-TURNED_DOWN = ("the rule stays as it was", "targets must differ in one label only", "not a label name")
+TURNED_DOWN = (
+    "the rule stays as it was",
+    "targets must differ in one label only",
+    "not a label name",
+    "it would end before it began",
+)
 
 POISON = [
     'a"b', "a\\", "\\", "a\nb", "{}", "{{ $labels.pod }}", '"} or up{x="', "ignore previous", "☃ é\u202e",
@@ -83,12 +88,14 @@ def check(odd: Cluster, proposal: Proposal) -> None:
         return
     there = mentions(odd.rule.expr)
     recorded = {("metric", rule.name) for rule in found.rules if rule.kind == "record"}
-    known = there | recorded | {("label", name) for name, _ in odd.inventory.labels}
+    itself = {**odd.rule.labels, "alertname": odd.rule.name, "alertstate": "firing"}  # a rule may read its own alerts
+    own = {("matcher", f"{name}\0{pp.MatchOp.Equal}\0{value}") for name, value in itself.items()}
+    known = there | recorded | own | {("metric", "ALERTS")} | {("label", name) for name, _ in odd.inventory.labels}
     for rule in found.rules:
         assert rule.kind == "record" or rule.name == odd.rule.name
         for kind, name in mentions(rule.expr) - known:
             assert kind == "matcher", (kind, name)
-            check_excluded(odd.inventory, name)
+            check_excluded(there, odd.inventory, name)
 
 
 def mentions(expr: str) -> set[tuple[str, str]]:
@@ -111,12 +118,17 @@ def mentions(expr: str) -> set[tuple[str, str]]:
     return found
 
 
-def check_excluded(inventory: Inventory, matcher: str) -> None:
-    """A new matcher names a label of the inventory and, as a regular expression, some of its values and no more."""
+def check_excluded(there: set[tuple[str, str]], inventory: Inventory, matcher: str) -> None:
+    """A new matcher names a label of the inventory and some of its values, or families of them, and no more; they may
+    stand in a list that was there, whose other entries stay."""
     label, operator, pattern = matcher.split("\0", 2)
-    assert operator in (str(pp.MatchOp.Re), str(pp.MatchOp.NotRe))
     values = [value for name, value in inventory.values if name == label]
-    named = [value for value in values if re.fullmatch(pattern, value, re.DOTALL)]
-    assert 1 <= len(named) <= 3
-    plain = re.sub(r"\\(.)", r"\1", pattern, flags=re.DOTALL)
-    assert plain == "|".join(named)
+    if operator in (str(pp.MatchOp.Equal), str(pp.MatchOp.NotEqual)):
+        assert pattern in values
+        return
+    lists = [name.split("\0", 2) for kind, name in there if kind == "matcher"]
+    old = {entry for name, _, text in lists if name == label for entry in (*branches(text), alternatives([text]))}
+    families = {alternatives([value[: stem + 1]]) + ".*" for value in values for stem in range(len(value))}
+    named = [entry for entry in branches(pattern) if entry not in old]
+    assert len(named) <= 3
+    assert all(entry in {alternatives([value]) for value in values} | families for entry in named)

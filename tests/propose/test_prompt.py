@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from proposing import INVENTORY, choices, cluster, template
 
 from rulegen.core.candidate import Slot
-from rulegen.core.cluster import Cluster, Companion, Condition, Inventory, Relation
+from rulegen.core.cluster import Cluster, Companion, Condition, Inventory, Level, Relation, Service
 from rulegen.core.labels import Labels
 from rulegen.core.rule import RuleRef
 from rulegen.core.timeinterval import TimeInterval
@@ -39,7 +39,7 @@ def test_holds_the_facts_the_inventory_and_the_changes() -> None:
 
 
 def test_is_short() -> None:
-    assert 1_000 < len(prompt(cluster())) < 2_600  # characters; English with figures has 3 to 4 a token
+    assert 1_000 < len(prompt(cluster())) < 3_200  # characters; English with figures has 3 to 4 a token
 
 
 def test_an_unknown_margin_is_said() -> None:
@@ -67,6 +67,13 @@ def test_conditions_times_and_other_rules_are_numbered() -> None:
     assert r'Conditions: g0 traffic: and "rate(requests{a=\"b\"}[5m]) > 1"' in lines
     assert "Times of the week with noise and no incident: h0 monday:friday 02:00 to 04:00 UTC" in lines
     assert 'Other rules that fire with it: c0 "NodeDown" leads (90%, 1m30s apart)' in lines
+
+
+def test_buckets_are_numbered() -> None:
+    expr = "histogram_quantile(0.99, sum by (le) (rate(secs_bucket[5m]))) > 0.4"
+    levels = (Level(0.99, 40.0, "0.5"), Level(0.98, 40.0, 'x" evil'))
+    lines = prompt(cluster(expr, Inventory(service=Service(expr, levels)))).splitlines()
+    assert r'Buckets of the histogram, nearest first: b0 "0.5", b1 "x\" evil"' in lines
 
 
 def test_annotations_never_enter() -> None:

@@ -143,6 +143,20 @@ def test_there_is_no_peak_without_an_ordered_comparison_with_a_number(expr: str)
     assert len(peaks) == len(found) > 0 and all(math.isnan(peak) for peak in peaks)
 
 
+def test_an_end_at_which_the_series_was_gone_is_told_from_one_below_the_threshold() -> None:
+    rule = Rule("A", "q > 5")
+    given = series("q", [9.0] * 4 + [None] * 16 + [9.0, 9.0, 0.0, 0.0, 9.0])
+    replayer = Replayer(history([given], rule), MINUTE)
+    (found,) = replayer.replay(ref(), (rule,), MINUTE)
+    gone = replayer.vanished(ref(), found)
+    # Missing (after the lookback), fallen below, and still firing when the history ends.
+    assert len(found) == 3 and gone[:2].tolist() == [1.0, 0.0] and math.isnan(gone[2])
+    for other in (Rule("A", "q > 5", keep_firing_for=MINUTE), Rule("A", "q > on () group_left r")):
+        replayer = Replayer(history([given, series("r", [5.0] * 25)], other), MINUTE)
+        (found,) = replayer.replay(ref(), (other,), MINUTE)
+        assert len(found) and all(math.isnan(one) for one in replayer.vanished(ref(), found))
+
+
 def test_selectors_that_match_nothing_are_named() -> None:
     rule = Rule("A", 'sum(rate(nope{job="x"}[5m])) / sum(rate(q[5m])) > 1 unless gone')
     replayer = Replayer(history([series("q", SPIKE)], rule), MINUTE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from boards import outcome, standing, targets
@@ -10,10 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rulegen.core.outcome import Outcome
+from rulegen.core.rule import RuleRef
 from rulegen.core.spans import Mask
-from rulegen.score.forecast import _wilson, forecast
+from rulegen.score.forecast import Unseen, _wilson, forecast
+from rulegen.score.gate import Standing
 from rulegen.score.judge import BLOCKS
 from rulegen.score.parts import folds
+from rulegen.score.support import Bursts
+
+
+def unseen(board: Standing, blocks: Mask, changes: Mapping[RuleRef, Outcome]) -> Unseen:
+    """Each block's noise is one burst."""
+    after = {**board.before, **changes}
+    pages, minutes = (
+        np.stack([sum(getattr(one, name)[blocks] for one in side.values()) for side in (board.before, after)], axis=1)
+        for name in ("pages", "minutes")
+    )
+    return Unseen(blocks, changes, Bursts(pages, minutes))
+
 
 LATER = np.arange(BLOCKS) >= BLOCKS * 3 // 4
 
@@ -54,32 +70,33 @@ def uneven(seed: int, most: int) -> Outcome:
 @unhurried
 def test_cuts_lie_within_their_intervals(noise: int, seed: int) -> None:
     board = standing([uneven(noise, 30)], targets(20))
-    found = forecast(board, "m", [(LATER, {ref(): uneven(noise + 1, 10)})], seed)
+    second = np.arange(BLOCKS) >= BLOCKS // 2
+    found = forecast(board, "m", [unseen(board, second, {ref(): uneven(noise + 1, 10)})], seed)
     for estimate, low, high in (found.cut_pages, found.cut_minutes):
         assert low <= estimate <= high <= 1
 
 
 def test_the_same_seed_gives_the_same_forecast() -> None:
     board = standing([uneven(1, 30)], targets(20))
-    unseen = [(LATER, {ref(): uneven(2, 10)})]
-    assert forecast(board, "m", unseen, 3) == forecast(board, "m", unseen, 3)
-    assert forecast(board, "m", unseen, 3).cut_pages[1:] != forecast(board, "m", unseen, 4).cut_pages[1:]
+    some = [unseen(board, LATER, {ref(): uneven(2, 10)})]
+    assert forecast(board, "m", some, 3) == forecast(board, "m", some, 3)
+    assert forecast(board, "m", some, 3).cut_pages[1:] != forecast(board, "m", some, 4).cut_pages[1:]
 
 
 def test_only_unseen_time_counts() -> None:
     quiet_then_loud = outcome(dict.fromkeys(range(20), 0), pages=[0] * 30 + [4] * 10)
     board = standing([outcome(dict.fromkeys(range(20), 0), pages=[9] * 30 + [8] * 10)], targets(20))
-    found = forecast(board, "audit", [(LATER, {ref(): quiet_then_loud})], 0)
+    found = forecast(board, "audit", [unseen(board, LATER, {ref(): quiet_then_loud})], 0)
     assert found.method == "audit"
     assert found.measure.pages == (80, 40)
-    assert found.cut_pages == (0.5, 0.5, 0.5)
+    assert found.cut_pages == (0.5, 0.5, 0.5) and found.bursts == 10 and found.folds == ()
     assert found.measure.caught == (5, 5) and found.loss[0] == 0
 
 
 def test_losses_and_lateness_both_count() -> None:
     board = standing([outcome(dict.fromkeys(range(20), 0))], targets(20))
     changed = outcome({**dict.fromkeys(range(17), 0), 17: 10**9})
-    found = forecast(board, "audit", [(LATER, {ref(): changed})], 0)
+    found = forecast(board, "audit", [unseen(board, LATER, {ref(): changed})], 0)
     assert found.measure.lost == ("i18", "i19") and found.measure.later == ("i17",)
     assert found.loss == _wilson(3, 5)
 
@@ -89,8 +106,9 @@ def test_folds_are_summed_each_with_its_own_choice() -> None:
     masks = folds(board.judge)
     assert len(masks) == 5 and (sum(mask.astype(int) for mask in masks) == 1).all()
     quiet = outcome(dict.fromkeys(range(19), 0), pages=0)
-    unseen: list[tuple[Mask, dict[object, Outcome]]] = [(mask, {}) for mask in masks[:4]]
-    found = forecast(board, "cross-fitted", [*unseen, (masks[4], {ref(): quiet})], 0)  # type: ignore[list-item]
+    same = [unseen(board, mask, {}) for mask in masks[:4]]
+    found = forecast(board, "cross-fitted", [*same, unseen(board, masks[4], {ref(): quiet})], 0)
+    assert [one.pages for one in found.folds] == [(8, 8)] * 4 + [(8, 0)]
     assert found.measure.pages == (40, 32) and found.cut_pages[0] == pytest.approx(0.2)
     assert found.measure.caught == (20, 19) and found.measure.lost == ("i19",)
     assert found.measure.weeks == pytest.approx(40 / 7)
@@ -99,4 +117,4 @@ def test_folds_are_summed_each_with_its_own_choice() -> None:
 
 def test_no_noise_no_cut() -> None:
     board = standing([outcome(dict.fromkeys(range(20), 0), pages=0)], targets(20))
-    assert forecast(board, "m", [(LATER, {})], 0).cut_pages == (0.0, 0.0, 0.0)
+    assert forecast(board, "m", [unseen(board, LATER, {})], 0).cut_pages == (0.0, 0.0, 0.0)

@@ -15,7 +15,7 @@ from rulegen.core.durations import HOUR, MINUTE, SECOND
 from rulegen.core.labels import Labels
 from rulegen.core.outcome import NEVER, Firings, Outcome
 from rulegen.core.settings import Settings
-from rulegen.core.spans import Grid, Span, inside, intersect
+from rulegen.core.spans import Grid, Span, inside, intersect, union
 from rulegen.score.judge import BLOCKS, Judge
 from rulegen.score.targets import Target
 
@@ -161,7 +161,7 @@ def test_noise(world: World) -> None:
     assert found.pages.sum() == sum(is_noise(world, start) for start in starts)
     assert found.minutes.sum() == pytest.approx(paging_minutes(world))
     sound = [
-        end - start
+        min(end, next(span.end for span in union(world.judged) if span.contains(start))) - start
         for one in world.found
         for labels, start, end in rows(one)
         if pages(labels) and is_judged(world, start) and start >= max(world.warm, one.warm)
@@ -294,3 +294,36 @@ def test_judged_time_without_length() -> None:
     outcome = judge.outcome(one_alert(1, 9), REF, 0)
     assert (int(outcome.fired.sum()), outcome.unjudged, int(outcome.pages.sum())) == (0, 1, 0)
     assert not inside(np.array([0], dtype=np.int64), judge.judged).any()
+
+
+def test_what_speaks_of_a_target_and_when_it_is_over() -> None:
+    """Two pages catch the incident, one is late for it, one is about something else, one comes at another time."""
+    target = Target("t", Span(100 * MINUTE, 120 * MINUTE), Labels({"service": "a"}))
+    judge = Judge([target], [SPAN], SPAN, pages, Settings(), all_pages_are_noise=False)
+    found = firings(
+        GRID,
+        [
+            (Labels({"severity": "page", "service": "a"}), 103 * MINUTE, 110 * MINUTE),
+            (Labels({"severity": "page", "service": "a"}), 115 * MINUTE, 127 * MINUTE),
+            (Labels({"severity": "page", "service": "a"}), 130 * MINUTE, 131 * MINUTE),
+            (Labels({"severity": "page", "service": "b"}), 104 * MINUTE, 105 * MINUTE),
+            (Labels({"severity": "page", "service": "a"}), 10 * MINUTE, 11 * MINUTE),
+        ],
+    )
+    outcome = judge.outcome([found], REF, 0)
+    assert outcome.spoke is not None and outcome.reset is not None
+    assert int(outcome.spoke.sum()) == 2 and int(outcome.fired.sum()) == 5
+    assert outcome.delay.tolist() == [3 * MINUTE] and outcome.reset.tolist() == [7 * MINUTE]
+
+
+def test_time_that_nobody_judged_makes_no_firing_longer() -> None:
+    judge = Judge(
+        [],
+        [Span(0, 100 * MINUTE), Span(200 * MINUTE, 300 * MINUTE)],
+        SPAN,
+        pages,
+        Settings(),
+        all_pages_are_noise=False,
+    )
+    across, within = (judge.outcome(one_alert(start, end), REF, 0) for start, end in ((90, 250), (210, 260)))
+    assert int(across.longest.max()) == 10 * MINUTE and int(within.longest.max()) == 50 * MINUTE

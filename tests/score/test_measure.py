@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from boards import outcome, standing, targets
 from histories import ref
 
 from rulegen.core.durations import DAY, MINUTE
+from rulegen.core.outcome import Quality
 from rulegen.core.spans import Span
 from rulegen.score.judge import BLOCKS
 from rulegen.score.measure import alone, together
@@ -73,3 +76,34 @@ def test_what_is_negligible_or_was_not_judged_is_not_counted() -> None:
     board = standing(BEFORE[:1], targets(20, negligible=[0]), judged=[Span(0, 20 * DAY)])
     found = alone(board, ref(0), outcome(), np.ones(board.judge.blocks, dtype=np.bool_))
     assert found.lost == ("i1",) and found.caught == (1, 0)
+
+
+def test_how_good_the_pages_are() -> None:
+    """Of 84 firings 4 catch something; i0 is caught at once, i1 after a minute; the last page about i0 ends the later
+    of two."""
+    one, other = (
+        replace(outcome(delays, pages=40, fired=42), spoke=np.eye(1, BLOCKS, k, dtype=np.int64)[0] * 2, reset=reset)
+        for k, delays, reset in (
+            (0, {0: MINUTE, 1: MINUTE}, np.array([5 * MINUTE, 0])),
+            (BLOCKS - 1, {0: 0}, np.array([9 * MINUTE])),
+        )
+    )
+    board = standing([one, other], targets(20))
+    found = together(
+        board, {ref(1): replace(outcome({}, pages=0, fired=0), spoke=one.spoke * 0, reset=np.array([]))}, ALL
+    )
+    assert found.quality is not None
+    before, after = found.quality
+    assert before == Quality(4 / 84, 2 / 20, MINUTE // 2, 9 * MINUTE // 2)
+    assert after == Quality(2 / 42, 2 / 20, MINUTE, 5 * MINUTE // 2)
+    first = together(board, {}, HALF).quality
+    assert first is not None and first[0].precision == 2 / 42 and first[0].recall == 2 / 10
+    assert alone(board, ref(0), AFTER, ALL).quality is None
+
+
+def test_without_pages_or_targets_there_is_no_figure() -> None:
+    silent = replace(outcome({}, pages=0, fired=0), spoke=np.zeros(BLOCKS, dtype=np.int64), reset=np.array([]))
+    found = together(standing([silent], targets(0)), {}, ALL).quality
+    assert found is not None
+    assert np.isnan(found[0].precision) and np.isnan(found[0].recall)
+    assert found[0].detection is found[0].reset is None

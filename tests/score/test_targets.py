@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from histories import firings, ref
+from histories import firings, ref, unhurried
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rulegen.core.durations import MINUTE
 from rulegen.core.incident import Incident, IncidentRecord
 from rulegen.core.labels import EMPTY, Labels
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Grid, Span
-from rulegen.score.targets import Target, bursts, incidents
+from rulegen.score.targets import Spoken, Target, bursts, incidents
 
 GRID = Grid(0, 1000 * MINUTE, MINUTE)
 A = Labels({"alertname": "A", "service": "a", "pod": "1", "severity": "page"})
@@ -102,3 +104,19 @@ def test_any_rule_may_stand_for_an_incident_that_its_labels_do_not_contradict() 
     assert target.rule is None and not target.negligible
     assert target.carried_by(A, ref(7)) and target.carried_by(A.drop(["service"]), ref(7))
     assert not target.carried_by(B, ref(7))
+
+
+labelled = st.dictionaries(st.sampled_from("abc"), st.sampled_from("xy"), max_size=3).map(Labels)
+aims = st.builds(
+    lambda labels, rule, member: Target("t", Span(0, 1), labels, ref(rule) if rule else None, member=member),
+    labelled,
+    st.integers(0, 2),
+    st.booleans(),
+)
+
+
+@given(st.lists(aims, max_size=12), labelled, st.integers(1, 2))
+@unhurried
+def test_targets_are_found_as_if_each_were_asked(targets: list[Target], labels: Labels, rule: int) -> None:
+    wanted = [index for index, one in enumerate(targets) if one.carried_by(labels, ref(rule))]
+    assert Spoken(targets).of(labels, ref(rule)).tolist() == wanted

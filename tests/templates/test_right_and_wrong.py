@@ -37,7 +37,12 @@ LASTS = 20
 
 
 def proposals(cluster: Cluster) -> Iterable[Proposal]:
-    return enumerate_proposals(cluster, TEMPLATES, limit=32)
+    return enumerate_proposals(cluster, TEMPLATES, limit=24)
+
+
+def by_labels(cluster: Cluster) -> Iterable[Proposal]:
+    """Without the rule that mutes itself: here the routing is to do it."""
+    return enumerate_proposals(cluster, [one for one in TEMPLATES if one.name in ("hold", "retune", "relabel")])
 
 
 def incidents(hidden: bool, start: int = 0, lasts: int = LASTS, at: int = HIDDEN) -> list[Incident]:
@@ -136,11 +141,13 @@ TEAMS = ["anna", "bert", "cleo", "dora", "emil", "fritz", "gerd", "hans", "ida",
 
 
 def teams(hidden: bool) -> tuple[list[Series], list[Incident]]:
-    rows = {name: flat() for name in (*TEAMS, "shop")}
+    rows = {(name, name): flat() for name in TEAMS} | {("shop", pod): flat() for pod in ("a", "b")}
     for number, at in enumerate(NOISE):
-        with_spells(rows[TEAMS[number % len(TEAMS)]], [at], 150.0)
-    with_spells(rows["shop"], WRONG, 150.0)
-    return [series("queue", row.tolist(), team=name) for name, row in rows.items()], incidents(hidden)
+        name = TEAMS[number % len(TEAMS)]
+        with_spells(rows[name, name], [at], 150.0)
+    for pod in ("a", "b"):
+        with_spells(rows["shop", pod], WRONG, 150.0)
+    return [series("queue", row.tolist(), team=team, pod=pod) for (team, pod), row in rows.items()], incidents(hidden)
 
 
 def test_narrow_is_right() -> None:
@@ -153,7 +160,7 @@ def test_narrow_is_right() -> None:
 def test_narrow_tempts() -> None:
     given, real = teams(hidden=True)
     known, report = run(given, DEEP, real)
-    assert any(one.proposal.slots["targets"] == ("team=shop",) for one in refused_for_it(report, "narrow"))
+    assert any("team=shop" in str(one.proposal.slots["targets"]) for one in refused_for_it(report, "narrow"))
     assert still_paged(known, report) == everyone(real)
 
 
@@ -367,7 +374,7 @@ def nights(hidden: bool) -> tuple[list[Series], list[Incident]]:
 def test_relabel_is_right() -> None:
     given, real = nights(hidden=False)
     known = history(given, DEEP, incidents=real)
-    report = suggest(known, Settings(), proposals, lambda *_: None, routing=OFFICE)
+    report = suggest(known, Settings(), by_labels, lambda *_: None, routing=OFFICE)
     (one,) = report.suggestions
     assert one.candidate.proposal.template == "relabel" and one.candidate.rules[0].labels["hours"] == "office"
     assert report.notices is not None and report.notices.before[1] == 16 and report.notices.together[1] == 0
@@ -376,7 +383,7 @@ def test_relabel_is_right() -> None:
 
 def test_relabel_tempts() -> None:
     given, real = nights(hidden=True)
-    report = suggest(history(given, DEEP, incidents=real), Settings(), proposals, lambda *_: None, routing=OFFICE)
+    report = suggest(history(given, DEEP, incidents=real), Settings(), by_labels, lambda *_: None, routing=OFFICE)
     tried = [one.reasons for one in report.verdicts if one.candidate.proposal.template == "relabel"]
     assert tried == [("nobody is told of hidden",)]
     assert report.notices is not None and report.notices.told == (9, 9) and report.notices.lost == ()
