@@ -90,14 +90,19 @@ def test_the_note_is_one_safe_line(make_suggestion) -> None:
         (
             "A > 80 and on (job) sum by (job) (rate(http_requests_handled_total[5m])) > 2",
             0,
-            "and on (job) sum by (job) (rate(http_requests_handled_total[5m])) > 2",
+            "+ and on (job) sum by (job) (rate(http_requests_handled_total[5m])) > 2",
         ),
         (
             'max_over_time(A[2m]) > 80 and on (job, pod) max_over_time(process_cpu_usage_percent{job="a"}[2m]) > 3',
             120_000,
             'and on (job, pod) max_over_time(process_cpu_usage_percent{job="a"}[2m]) > 3, within 2m',
         ),
-        (f"A > 80 unless on (job) {'b' * 200} == 0", 0, f"unless on (job) {'b' * 79}…"),
+        (
+            f"max_over_time(A[2m]) > 80 and on (job) max_over_time({'b' * 200}[2m]) > 3",
+            120_000,
+            f"and on (job) max_over_time({'b' * 67}…, within 2m",
+        ),
+        (f"A > 80 unless on (job) {'b' * 200} == 0", 0, "+ unless on (job) … == 0"),
         ("A > 80 unless on (job) up == 0", 0, "+ unless on (job) up == 0"),
     ],
 )
