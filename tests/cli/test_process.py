@@ -61,7 +61,7 @@ def test_a_fault_of_our_own_is_one_line(home: Path, rulegen: Run, monkeypatch: p
     def fault(*_: object, **__: object) -> None:
         raise KeyError("no such\nthing \x1b[31m")
 
-    monkeypatch.setattr("rulegen.cli.perform.suggest", fault)
+    monkeypatch.setattr("rulegen.cli.perform.study", fault)
     done = rulegen("suggest", "-q", *FILES)
     (line,) = done.stderr.splitlines()
     assert done.returncode == 1 and done.stdout == "" and not (home / "out").exists()
@@ -77,7 +77,7 @@ def test_too_little_memory_is_told(home: Path, rulegen: Run, monkeypatch: pytest
     def fault(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("rulegen.cli.perform.suggest", fault)
+    monkeypatch.setattr("rulegen.cli.perform.study", fault)
     done = rulegen("suggest", "-q", *FILES)
     assert done.returncode == 1 and done.stderr.startswith("rulegen: out of memory")
 
