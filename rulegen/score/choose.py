@@ -49,7 +49,7 @@ COMPLEXITY = {
     "dedupe": 4,
     "inhibit": 4,  # these two have their turn after the rules
     "group": 4,
-    "demote": 20,
+    "demote": 8,
 }
 TARGET = 4.0  # for each target that is named: a list of names ages
 EXTENT = 3.0  # for each doubling of the wait, the window, the offset or the threshold: far-reaching changes overfit
