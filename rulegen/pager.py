@@ -59,7 +59,7 @@ class Pager:
             if only is None or ref in only
             for one in (self._changed(chosen[ref]) if ref in chosen else (as_is,))
         ]
-        return self._told(fired, changes)
+        return self._told(fired, changes, only)
 
     def alone(self, ref: RuleRef, candidate: Candidate) -> tuple[int, int]:
         """Noise notifications of the rule at ``ref`` before and after, as if it were the only one."""
@@ -128,13 +128,19 @@ class Pager:
             plain=self.plain,
         )
 
-    def _told(self, fired: Sequence[tuple[RuleRef, Firings]], changes: Sequence[RoutingChange] = ()) -> Told:
+    def _told(
+        self,
+        fired: Sequence[tuple[RuleRef, Firings]],
+        changes: Sequence[RoutingChange],
+        only: Collection[RuleRef] | None,
+    ) -> Told:
+        warm = {ref: one.warm for ref, one in self.desk.fired.items() if only is None or ref in only}
         if not fired:
-            return told(self.desk.judge, (), (), np.zeros(0, dtype=np.int64))
+            return told(self.desk.judge, (), (), np.zeros(0, dtype=np.int64), warm)
         alerts = sent([firings for _, firings in fired])
         labels: tuple[Labels, ...] = alerts.labels
         notifications = notify(rerouted(self.routing, changes, labels), alerts)
-        return told(self.desk.judge, fired, notifications, first_told(notifications, len(alerts)))
+        return told(self.desk.judge, fired, notifications, first_told(notifications, len(alerts)), warm)
 
     def _changed(self, candidate: Candidate) -> tuple[Firings, ...]:
         if candidate.id not in self._firings:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from histories import history, ref, series
 
-from rulegen.core.candidate import Grouping, Proposal
+from rulegen.core.candidate import Candidate, Grouping, Proposal, Provenance, Slots
 from rulegen.core.cluster import Cluster
 from rulegen.core.durations import DAY, MINUTE
 from rulegen.core.history import History
@@ -19,6 +20,8 @@ from rulegen.core.rule import Rule
 from rulegen.core.series import Series
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Span
+from rulegen.desk import Desk
+from rulegen.pager import Pager
 from rulegen.pipeline import suggest
 from rulegen.propose.search import enumerate_proposals
 from rulegen.templates import TEMPLATES
@@ -212,3 +215,19 @@ def test_a_rule_that_pages_once_alone_stays() -> None:
     assert report.together.lost == () and report.together.caught == (9, 9)
     (tried,) = [one for one in report.verdicts if one.candidate.replaces == ref(1) and not one.candidate.rules]
     assert "VerySlow does not page for 1 of its 27 firings" in tried.reasons
+
+
+def test_a_longer_window_saves_no_notifications_by_starting_later() -> None:
+    """What fires as before costs as many notifications, also in the time in which a changed rule that looks a day
+    back has not seen a whole day yet."""
+    level = np.full(MINUTES, 10.0)
+    for at in range(30, MINUTES, 60):
+        level[at : at + 20] = 150.0
+    ends = [Incident("first", Span(0, 10 * MINUTE)), Incident("last", Span((MINUTES - 5) * MINUTE, MINUTES * MINUTE))]
+    given = history([series("queue", level.tolist(), service="a")], DEEP, incidents=ends)
+    desk = Desk.of(given, Settings(), lambda _: (), MINUTE, lambda *_: None)
+    longer = replace(DEEP, expr="queue > 100 unless max_over_time(queue[1d]) < 0")
+    same = Candidate("x", "c", ref(), (longer,), "tuning", Proposal("gate", Slots(()), Provenance("search")))
+    pager = Pager.of(desk, None)
+    assert pager.alone(ref(), same) == (48, 48)
+    assert pager.notices({ref(): same}, ()).rules == (48, 48)
