@@ -258,26 +258,32 @@ class Desk:
             if isinstance(outcome, str):
                 yield Verdict(candidate, None, (outcome,))
             else:
-                against = (*reasons(standing, candidate, outcome), *self._not_covered(cluster, candidate))
+                against = (
+                    *reasons(standing, candidate, outcome),
+                    *self._not_covered(standing.parts, cluster, candidate),
+                )
                 yield Verdict(candidate, outcome, against)
 
-    def _not_covered(self, cluster: Cluster, candidate: Candidate) -> Iterable[str]:
-        """Why a rule may not be switched off in favour of its companion. Sees the audit part, to refuse only."""
+    def deputy(self, cluster: Cluster, candidate: Candidate) -> Companion | None:
+        """The rule that a retired one leaves its pages to; None for any other change."""
         if candidate.change != "retirement":
+            return None
+        named = candidate.proposal.slots.get("cover")
+        return next(one for number, one in enumerate(cluster.companions) if f"c{number}" == named)
+
+    def _not_covered(self, parts: Parts, cluster: Cluster, candidate: Candidate) -> Iterable[str]:
+        """Why a rule may not be switched off in favour of its companion."""
+        companion = self.deputy(cluster, candidate)
+        if companion is None:
             return
-        companion = next(
-            one
-            for number, one in enumerate(cluster.companions)
-            if f"c{number}" == candidate.proposal.slots.get("cover")
-        )
         name = companion.labels.get(ALERT_NAME, str(companion.ref))
         if companion.ref not in self.fired:
             yield f"{name} could not be replayed"
-        elif missing := uncovered(self.judge, self.fired[cluster.ref], self.fired[companion.ref]):
-            yield f"{name} does not page for {missing} of its {len(self.fired[cluster.ref])} firings"
-        elif companion.ref > cluster.ref and not uncovered(
-            self.judge, self.fired[companion.ref], self.fired[cluster.ref]
-        ):
+            return
+        mine, other = self.fired[cluster.ref], self.fired[companion.ref]
+        if missing := uncovered(self.judge, mine, [other], parts.known):
+            yield f"{name} does not page for {missing} of its {len(mine)} firings"
+        elif companion.ref > cluster.ref and not uncovered(self.judge, other, [mine], parts.known):
             yield f"{name} says the same, and of two such rules the first stays"
 
     def _sweep(self, cluster: Cluster, candidates: Sequence[Candidate]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from rulegen.core.candidate import Candidate, RoutingChange
+from rulegen.core.cluster import Cluster
 from rulegen.core.durations import format_duration
 from rulegen.core.labels import Labels
 from rulegen.core.notification import sent
@@ -19,6 +20,7 @@ from rulegen.core.spans import Mask, Times
 from rulegen.desk import Desk, Selection
 from rulegen.replay.notify import first_told, notify
 from rulegen.score.choose import choose
+from rulegen.score.deputy import uncovered
 from rulegen.score.gate import Standing
 from rulegen.score.parts import Parts
 from rulegen.score.support import Bursts, noise_bursts
@@ -78,7 +80,8 @@ class Pager:
         return self._limit(standing, self.told({}))
 
     def settled(self, parts: Parts, selection: Selection) -> Selection:
-        """``selection`` without what would tell of a target later than allowed: choices are made again without it.
+        """``selection`` without what would tell of a target later than allowed, and without retirements in favour of
+        a rule that will not page for the same any more: choices are made again without them.
 
         Sees what the gate sees, never the audit part.
         """
@@ -87,7 +90,7 @@ class Pager:
         banned: dict[str, str] = {}
         chosen = dict(selection.chosen)
         for round in range(MOST_ROUNDS + len(chosen)):
-            late = self._late(standing, today, chosen)
+            late = self._late(standing, today, chosen) | self._forsaken(parts, selection.clusters, chosen)
             if not late:
                 break
             banned.update((chosen[ref].id, reason) for ref, reason in late.items())
@@ -141,6 +144,22 @@ class Pager:
         labels: tuple[Labels, ...] = alerts.labels
         notifications = notify(rerouted(self.routing, changes, labels), alerts)
         return told(self.desk.judge, fired, notifications, first_told(notifications, len(alerts)), warm)
+
+    def _forsaken(
+        self, parts: Parts, clusters: Sequence[Cluster], chosen: Mapping[RuleRef, Candidate]
+    ) -> dict[RuleRef, str]:
+        """The retired rules whose deputy, as it is changed, no longer pages for all that they do."""
+        found: dict[RuleRef, str] = {}
+        for cluster in clusters:
+            candidate = chosen.get(cluster.ref)
+            deputy = self.desk.deputy(cluster, candidate) if candidate is not None else None
+            if deputy is None or deputy.ref not in chosen:
+                continue
+            covers = self._changed(chosen[deputy.ref])
+            if uncovered(self.desk.judge, self.desk.fired[cluster.ref], covers, parts.known):
+                name = self.desk.rules[deputy.ref][0].name
+                found[cluster.ref] = f"leaves its pages to {name}, which another suggestion changes"
+        return found
 
     def _changed(self, candidate: Candidate) -> tuple[Firings, ...]:
         if candidate.id not in self._firings:

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rulegen.core.labels import ALERT_NAME, Labels
 from rulegen.core.outcome import Firings
-from rulegen.core.spans import Times
+from rulegen.core.spans import Mask, Times
 from rulegen.score.judge import Judge
 
 
-def uncovered(judge: Judge, rule: Firings, cover: Firings) -> int:
-    """How many of the paging firings of ``rule`` have no page of ``cover`` that stands for them.
+def uncovered(judge: Judge, rule: Firings, covers: Sequence[Firings], blocks: Mask) -> int:
+    """How many of the paging firings of ``rule`` that start in ``blocks`` [blocks] of the judged time have no page of
+    ``covers``, the alerting rules that stand in for it.
 
     One does when it fires, or begins within the allowed delay after, the firing's start, and when its alert carries
     with the same values what says which incident an alert speaks of, or where it goes.
     """
-    spans: dict[Labels, tuple[Times, Times]] = {}
-    groups = _groups(judge, cover)
-    for labels, mine in groups.items():
-        order = np.argsort(cover.start[mine], kind="stable")
-        # [n] starts, and the latest end up to there: one that still holds may have begun long before
-        spans[labels] = cover.start[mine][order], np.maximum.accumulate(cover.end[mine][order])
+    spans: list[tuple[Labels, Times, Times]] = []
+    for cover in covers:
+        for labels, mine in _groups(judge, cover).items():
+            order = np.argsort(cover.start[mine], kind="stable")
+            # [n] starts, and the latest end up to there: one that still holds may have begun long before
+            spans.append((labels, cover.start[mine][order], np.maximum.accumulate(cover.end[mine][order])))
     missing = 0
     for labels, mine in _groups(judge, rule).items():
         start = rule.start[mine]
+        start = start[blocks[judge.blocks_at(start)]]
         held = np.zeros(len(start), dtype=np.bool_)
-        for others, (begins, ends) in spans.items():
+        for others, begins, ends in spans:
             if any(others.get(name) != value for name, value in labels.items()):
                 continue
             at = np.searchsorted(begins, start + judge.settings.allowed_delay, side="right") - 1

@@ -37,8 +37,8 @@ def told(
     judge: Judge, fired: Fired, notifications: Iterable[Notification], first: Times, warm: Mapping[RuleRef, int]
 ) -> Told:
     """``first`` [all firings of ``fired``, one after the other] is when each was first told of, ``NEVER``: not.
-    ``warm`` is the time (ms) from which each rule's noise counts. It is that of the rule as it is, also where the rule
-    is changed: a longer window would otherwise look quieter just by starting later.
+    ``warm`` is the time (ms) from which each rule's noise counts. It is that of the rule as it is, also where it is
+    changed: a longer window would otherwise look quieter just by starting later.
 
     A notification is noise when every paging firing that it is the first to tell of is; one that tells of nothing new
     when it comes outside every target.

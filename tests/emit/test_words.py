@@ -100,7 +100,7 @@ def test_the_note_is_one_safe_line(make_suggestion) -> None:
         (
             f"max_over_time(A[2m]) > 80 and on (job) max_over_time({'b' * 200}[2m]) > 3",
             120_000,
-            f"and on (job) max_over_time({'b' * 67}…, within 2m",
+            f"and on (job) max_over_time( {'b' * 67}…, within 2m",
         ),
         (f"A > 80 unless on (job) {'b' * 200} == 0", 0, "+ unless on (job) … == 0"),
         ("A > 80 unless on (job) up == 0", 0, "+ unless on (job) up == 0"),

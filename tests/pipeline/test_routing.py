@@ -231,3 +231,20 @@ def test_a_longer_window_saves_no_notifications_by_starting_later() -> None:
     pager = Pager.of(desk, None)
     assert pager.alone(ref(), same) == (48, 48)
     assert pager.notices({ref(): same}, ()).rules == (48, 48)
+
+
+def test_a_rule_is_not_switched_off_for_one_that_is_changed() -> None:
+    """Both page for spikes; the first will wait, so that it no longer pages for all that the second does."""
+    values = np.full(MINUTES, 1.0)
+    starts = [100 * k + 60 + 37 * k * k % 53 for k in range(27)]
+    for number, at in enumerate(starts):
+        values[at : at + (20 if number % 3 == 0 else 1)] = 9.0
+    wrong = [Incident(f"i{at}", Span(at * MINUTE, (at + 15) * MINUTE)) for at in starts[::3]]
+    given = history([series("latency", values.tolist(), service="a")], SLOW, SLOW_TOO, incidents=wrong)
+    report = run(given, by_node(), "hold", "dedupe")
+    assert {one.cluster.rule.name: one.candidate.change for one in report.suggestions} == {
+        "Slow": "tuning",
+        "VerySlow": "tuning",
+    }
+    (tried,) = [one for one in report.verdicts if one.candidate.replaces == ref(1) and not one.candidate.rules]
+    assert tried.reasons == ("leaves its pages to Slow, which another suggestion changes",)
