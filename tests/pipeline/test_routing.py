@@ -248,3 +248,54 @@ def test_a_rule_is_not_switched_off_for_one_that_is_changed() -> None:
     }
     (tried,) = [one for one in report.verdicts if one.candidate.replaces == ref(1) and not one.candidate.rules]
     assert tried.reasons == ("leaves its pages to Slow, which another suggestion changes",)
+
+
+FIRST = Rule("First", "first > 5", labels=Labels({"severity": "page", "component": "x"}))
+THEN = Rule("Then", "then > 5", labels=Labels({"severity": "page", "component": "y"}))
+OTHER = Rule("Other", "other > 5", labels=PAGE)
+
+
+def test_two_alerts_do_not_keep_each_other_back() -> None:
+    """The first is nearly always followed by the second, and the second led by the first; what is really wrong only
+    the third tells. Each could be kept back while the other fires: with both nobody would be told of either."""
+    levels = {name: np.zeros(MINUTES) for name in ("first", "then", "other")}
+    wrong = []
+    for number, at in enumerate(70 * k + 60 + 37 * k * k % 23 for k in range(39)):
+        if number % 3 < 2:
+            levels["first"][at : at + 20] = 9.0
+        if number != 3:
+            levels["then"][at + 1 : at + 21] = 9.0
+        if number % 5 == 0:
+            levels["other"][at + 40 : at + 50] = 9.0
+            wrong.append(Incident(f"i{at}", Span((at + 40) * MINUTE, (at + 50) * MINUTE)))
+    samples = [series(name, level.tolist(), node="a") for name, level in levels.items()]
+    slow = Routing(
+        Route("pager", group_by=("alertname", "node"), group_wait=2 * MINUTE), {"pager": Receiver("pager")}
+    )
+    report = run(history(samples, FIRST, THEN, OTHER, incidents=wrong), slow, "inhibit")
+    (one,) = report.rerouted
+    (refused,) = [each for each in report.refused if each.candidate.routing]
+    assert {one.cluster.rule.name, refused.cluster.rule.name} == {"First", "Then"}
+    assert refused.reasons[0] == f"leans on {one.cluster.rule.name}, which another suggestion keeps back"
+    assert report.notices is not None
+    assert report.notices.together[1] >= 39, "one for each time"
+
+
+def test_what_a_retired_rule_leaves_its_pages_to_is_not_kept_back() -> None:
+    """The two say the same, and three times of four a node explains it: either one goes, or what is explained."""
+    latency, up, other = np.full(MINUTES, 1.0), np.ones(MINUTES), np.zeros(MINUTES)
+    wrong = []
+    for number, at in enumerate(100 * k + 60 + 37 * k * k % 53 for k in range(27)):
+        latency[at : at + 20] = 9.0
+        if number % 4:
+            up[at - 5 : at + 30] = 0.0
+        if number % 3 == 0:
+            other[at + 40 : at + 60] = 9.0
+            wrong.append(Incident(f"i{at}", Span((at + 40) * MINUTE, (at + 55) * MINUTE)))
+    levels = {"latency": latency, "node_up": up, "other": other}
+    samples = [series(name, level.tolist(), node="a") for name, level in levels.items()]
+    report = run(history(samples, SLOW, SLOW_TOO, OTHER, DOWN, incidents=wrong), by_node(), "dedupe", "inhibit")
+    assert [one.cluster.rule.name for one in report.suggestions] == ["VerySlow"]
+    assert report.rerouted == ()
+    (refused,) = [one for one in report.refused if one.candidate.routing]
+    assert refused.reasons == ("VerySlow is switched off because this rule pages for the same",)
