@@ -69,10 +69,13 @@ def reroute(pager: Pager, parts: Parts, selection: Selection) -> tuple[Tried, ..
 def _quietest(pager: Pager, parts: Parts, selection: Selection, cluster: Cluster) -> Iterable[Candidate]:
     """The candidates that save most when only the rules in question fire, those that save too little left out."""
     ref, known = cluster.ref, parts.known
+    now: dict[tuple[RuleRef, ...], int] = {}  # by the rules that fire: many candidates have the same
     saving = []
     for order, candidate in enumerate(selection.routing[ref][:RANKED]):
-        involved = [ref, *_sources(pager.desk, candidate)]
-        before = int(pager.told(selection.chosen, only=involved).noise[known].sum())
+        involved = (ref, *_sources(pager.desk, candidate))
+        if involved not in now:
+            now[involved] = int(pager.told(selection.chosen, only=involved).noise[known].sum())
+        before = now[involved]
         after = int(pager.told(selection.chosen, candidate.routing, only=involved).noise[known].sum())
         if before - after >= max(LEAST_CUT, LEAST_SHARE * before):
             saving.append((after - before, order, candidate))
@@ -97,7 +100,7 @@ def _tried(
     if any(not isinstance(change, Inhibition) and change.matchers in taken for change in candidate.routing):
         reasons.append("another suggestion already gives these alerts a route of their own")
     noise = (0, 0)
-    for rules in ({}, chosen):
+    for rules in ({}, chosen) if chosen else ({},):
         before = pager.told(rules, accepted)
         after = pager.told(rules, (*accepted, *candidate.routing))
         noise = int(before.noise[parts.known].sum()), int(after.noise[parts.known].sum())
