@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -61,7 +61,7 @@ class Pager:
             if only is None or ref in only
             for one in (self._changed(chosen[ref]) if ref in chosen else (as_is,))
         ]
-        return self._told(fired, changes)
+        return self._told(fired, changes, only)
 
     def alone(self, ref: RuleRef, candidate: Candidate) -> tuple[int, int]:
         """Noise notifications of the rule at ``ref`` before and after, as if it were the only one."""
@@ -105,6 +105,10 @@ class Pager:
         verdicts = {ref: tuple(_with_reason(one, banned) for one in some) for ref, some in selection.verdicts.items()}
         return replace(selection, chosen=chosen, verdicts=verdicts)
 
+    def deputies(self, clusters: Sequence[Cluster], chosen: Mapping[RuleRef, Candidate]) -> dict[RuleRef, str]:
+        """The rules that retired ones leave their pages to, each with the name of one of those."""
+        return {deputy: self.desk.rules[ref][0].name for ref, deputy in self._deputies(clusters, chosen)}
+
     def notices(self, chosen: Mapping[RuleRef, Candidate], changes: Sequence[RoutingChange]) -> Notices:
         """What the changes do to the notifications, apart and together, over the whole judged time."""
         desk = self.desk
@@ -131,29 +135,42 @@ class Pager:
             plain=self.plain,
         )
 
-    def _told(self, fired: Sequence[tuple[RuleRef, Firings]], changes: Sequence[RoutingChange] = ()) -> Told:
+    def _told(
+        self,
+        fired: Sequence[tuple[RuleRef, Firings]],
+        changes: Sequence[RoutingChange],
+        only: Collection[RuleRef] | None,
+    ) -> Told:
+        warm = {ref: one.warm for ref, one in self.desk.fired.items() if only is None or ref in only}
         if not fired:
-            return told(self.desk.judge, (), (), np.zeros(0, dtype=np.int64))
+            return told(self.desk.judge, (), (), np.zeros(0, dtype=np.int64), warm)
         alerts = sent([firings for _, firings in fired])
         labels: tuple[Labels, ...] = alerts.labels
         notifications = notify(rerouted(self.routing, changes, labels), alerts)
-        return told(self.desk.judge, fired, notifications, first_told(notifications, len(alerts)))
+        return told(self.desk.judge, fired, notifications, first_told(notifications, len(alerts)), warm)
 
     def _forsaken(
         self, parts: Parts, clusters: Sequence[Cluster], chosen: Mapping[RuleRef, Candidate]
     ) -> dict[RuleRef, str]:
         """The retired rules whose deputy, as it is changed, no longer pages for all that they do."""
         found: dict[RuleRef, str] = {}
+        for ref, deputy in self._deputies(clusters, chosen):
+            if deputy not in chosen:
+                continue
+            covers = self._changed(chosen[deputy])
+            if uncovered(self.desk.judge, self.desk.fired[ref], covers, parts.known):
+                name = self.desk.rules[deputy][0].name
+                found[ref] = f"leaves its pages to {name}, which another suggestion changes"
+        return found
+
+    def _deputies(
+        self, clusters: Sequence[Cluster], chosen: Mapping[RuleRef, Candidate]
+    ) -> Iterator[tuple[RuleRef, RuleRef]]:
+        """Each retired rule, and the one that it leaves its pages to."""
         for cluster in clusters:
             candidate = chosen.get(cluster.ref)
-            deputy = self.desk.deputy(cluster, candidate) if candidate is not None else None
-            if deputy is None or deputy.ref not in chosen:
-                continue
-            covers = self._changed(chosen[deputy.ref])
-            if uncovered(self.desk.judge, self.desk.fired[cluster.ref], covers, parts.known):
-                name = self.desk.rules[deputy.ref][0].name
-                found[cluster.ref] = f"leaves its pages to {name}, which another suggestion changes"
-        return found
+            if candidate is not None and (deputy := self.desk.deputy(cluster, candidate)) is not None:
+                yield cluster.ref, deputy.ref
 
     def _changed(self, candidate: Candidate) -> tuple[Firings, ...]:
         if candidate.id not in self._firings:

@@ -59,8 +59,7 @@ def study(
     )  # the rules as they are, replayed and judged
     parts = split(desk.judge)
     pager = Pager.of(desk, routing)
-    # cluster → propose → replay → gate → choose; then without what Alertmanager would tell of too late
-    selection = relabelled(pager, parts, pager.settled(parts, desk.select(parts)))
+    selection = _selected(desk, pager, parts)
     method, unseen = _unseen(desk, parts, selection, pager)
     ahead = forecast(desk.standing(parts), method, unseen, settings.seed)
     walked = _walked(desk, pager)
@@ -68,12 +67,18 @@ def study(
     return desk, replace(found, walked=walked)
 
 
+def _selected(desk: Desk, pager: Pager, parts: Parts) -> Selection:
+    """cluster → propose → replay → gate → choose; then without what Alertmanager would tell of too late, and with the
+    labels that it acts upon."""
+    return relabelled(pager, parts, pager.settled(parts, desk.select(parts)))
+
+
 def _unseen(desk: Desk, parts: Parts, selection: Selection, pager: Pager) -> tuple[str, Sequence[Unseen]]:
     """Stretches of time with what was chosen without looking at them: the audit part, or else folds."""
     if parts.audit.any():
         return "audit: the last quarter, scored once", [_scored(desk, pager, parts.audit, selection.chosen)]
     left_out = folds(desk.judge)
-    unseen = [_scored(desk, pager, mask, desk.select(known_only(~mask)).chosen) for mask in left_out]
+    unseen = [_scored(desk, pager, mask, _selected(desk, pager, known_only(~mask)).chosen) for mask in left_out]
     return f"cross-fitted: {len(unseen)} folds, each scored by a choice that did not see it", unseen
 
 
@@ -82,7 +87,7 @@ def _walked(desk: Desk, pager: Pager) -> Forecast | None:
     pairs = forward(desk.judge)
     if not pairs:
         return None
-    unseen = [_scored(desk, pager, after, desk.select(known_only(past)).chosen) for past, after in pairs]
+    unseen = [_scored(desk, pager, after, _selected(desk, pager, known_only(past)).chosen) for past, after in pairs]
     method = f"walk-forward: {len(unseen)} times chosen on the past and scored on what came next"
     everything = known_only(np.ones(desk.judge.blocks, dtype=np.bool_))
     return forecast(desk.standing(everything), method, unseen, desk.settings.seed)

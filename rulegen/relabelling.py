@@ -22,6 +22,7 @@ def relabelled(pager: Pager, parts: Parts, selection: Selection) -> Selection:
     sees, never the audit part.
     """
     chosen, verdicts = dict(selection.chosen), dict(selection.verdicts)
+    deputies = pager.deputies(selection.clusters, chosen)
     for cluster in sorted(selection.clusters, key=lambda one: (-one.facts.episodes, one.id)):
         ref, tried = cluster.ref, dict[str, tuple[str, ...]]()
         for verdict in verdicts[ref]:
@@ -29,6 +30,8 @@ def relabelled(pager: Pager, parts: Parts, selection: Selection) -> Selection:
                 continue
             if ref in chosen:
                 against: tuple[str, ...] = ("another change does more",)
+            elif ref in deputies:
+                against = (f"{deputies[ref]} is switched off because this rule pages for the same",)
             else:
                 against = tuple(dict.fromkeys(_against(pager, parts, chosen, cluster, verdict.candidate)))
             if against:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rulegen.core.candidate import Candidate, RoutingChange
+from rulegen.core.candidate import Candidate, Grouping, RoutingChange
 from rulegen.core.cluster import Cluster
 from rulegen.core.labels import ALERT_NAME
 from rulegen.core.outcome import NEVER
@@ -39,19 +39,23 @@ class Tried:
 def reroute(pager: Pager, parts: Parts, selection: Selection) -> tuple[Tried, ...]:
     """For each cluster at most one change of the routing: accepted, or the quietest one with the reason against it.
 
-    Each must be safe with the rules as they are and as changed, on top of those accepted before it, and the rule that
-    an inhibition leans on must stay as it is. Sees what the gate sees, never the audit part.
+    Each must be safe with the rules as they are and as changed, on top of those accepted before it. The rule that an
+    inhibition leans on must stay as it is and be told of itself, and so must one that a rule was switched off for.
+    Sees what the gate sees, never the audit part.
     """
     standing = pager.desk.standing(parts)
     limit = pager.limit(standing)
     accepted: tuple[RoutingChange, ...] = ()
-    found = []
+    found: list[Tried] = []
+    deputies = pager.deputies(selection.clusters, selection.chosen)
     for cluster in sorted(selection.clusters, key=lambda one: (-one.facts.episodes, one.id)):
         if (chosen := selection.chosen.get(cluster.ref)) is not None and chosen.change in ("demotion", "retirement"):
             continue  # pages no more
         refused: Tried | None = None
         for candidate in _quietest(pager, parts, selection, cluster):
             tried = _tried(pager, parts, standing, selection.chosen, limit, accepted, cluster, candidate)
+            leaning = tuple(_leaning(pager.desk, deputies, found, cluster, candidate))
+            tried = replace(tried, reasons=(*tried.reasons, *leaning))
             if not tried.reasons:
                 accepted += candidate.routing
                 found.append(tried)
@@ -65,10 +69,13 @@ def reroute(pager: Pager, parts: Parts, selection: Selection) -> tuple[Tried, ..
 def _quietest(pager: Pager, parts: Parts, selection: Selection, cluster: Cluster) -> Iterable[Candidate]:
     """The candidates that save most when only the rules in question fire, those that save too little left out."""
     ref, known = cluster.ref, parts.known
+    now: dict[tuple[RuleRef, ...], int] = {}  # by the rules that fire: many candidates have the same
     saving = []
     for order, candidate in enumerate(selection.routing[ref][:RANKED]):
-        involved = [ref, *_sources(pager.desk, candidate)]
-        before = int(pager.told(selection.chosen, only=involved).noise[known].sum())
+        involved = (ref, *_sources(pager.desk, candidate))
+        if involved not in now:
+            now[involved] = int(pager.told(selection.chosen, only=involved).noise[known].sum())
+        before = now[involved]
         after = int(pager.told(selection.chosen, candidate.routing, only=involved).noise[known].sum())
         if before - after >= max(LEAST_CUT, LEAST_SHARE * before):
             saving.append((after - before, order, candidate))
@@ -93,7 +100,7 @@ def _tried(
     if any(not isinstance(change, Inhibition) and change.matchers in taken for change in candidate.routing):
         reasons.append("another suggestion already gives these alerts a route of their own")
     noise = (0, 0)
-    for rules in ({}, chosen):
+    for rules in ({}, chosen) if chosen else ({},):
         before = pager.told(rules, accepted)
         after = pager.told(rules, (*accepted, *candidate.routing))
         noise = int(before.noise[parts.known].sum()), int(after.noise[parts.known].sum())
@@ -104,6 +111,31 @@ def _tried(
     if noise[0] - noise[1] < LEAST_CUT:
         reasons.append(f"cuts too little: notifications {noise[0]} → {noise[1]}")
     return Tried(cluster, candidate, noise, tuple(dict.fromkeys(reasons)))
+
+
+def _leaning(
+    desk: Desk, deputies: Mapping[RuleRef, str], found: Iterable[Tried], cluster: Cluster, candidate: Candidate
+) -> Iterable[str]:
+    """Why nobody might be told of what this change leans on, or of what leans on the rule that it keeps back.
+
+    Two alerts that keep each other back are both silent when both fire.
+    """
+    accepted = [one for one in found if not one.reasons]
+    hushed = {one.cluster.ref for one in accepted if _hushes(one.candidate)}
+    for source in _sources(desk, candidate):
+        if source in hushed:
+            yield f"leans on {desk.rules[source][0].name}, which another suggestion keeps back"
+    if not _hushes(candidate):
+        return
+    if any(cluster.ref in _sources(desk, one.candidate) for one in accepted):
+        yield "another suggestion leans on it"
+    if cluster.ref in deputies:
+        yield f"{deputies[cluster.ref]} is switched off because this rule pages for the same"
+
+
+def _hushes(candidate: Candidate) -> bool:
+    """Whether alerts can go untold through it, not only later and together with others."""
+    return any(not isinstance(change, Grouping) for change in candidate.routing)
 
 
 def objections(

@@ -100,14 +100,21 @@ def _sure(rules: Sequence[Sequence[Option]], kept: Sequence[Sequence[int]]) -> f
 
 def _parts(targets: Sequence[frozenset[int]]) -> Iterator[list[int]]:
     """Rules (by place) that are connected by the ``targets`` [rules] they may cover, each set rising."""
-    group: dict[int, set[int]] = {}  # target → the rules of its part
+    part: dict[int, int] = {}  # target → its part
+    rules: dict[int, list[int]] = {}  # part → the rules in it
+    reached: dict[int, list[int]] = {}  # part → the targets in it
     for k, mine in enumerate(targets):
-        merged = {k}.union(*(group[t] for t in mine if t in group))
-        covered = mine | {t for t, some in group.items() if some & merged}
-        group.update(dict.fromkeys(covered, merged))
-    alone = [[k] for k, mine in enumerate(targets) if not mine]
-    joined = {tuple(sorted(some)) for some in group.values()}
-    yield from sorted([*alone, *map(list, joined)])
+        near = sorted({part[t] for t in mine if t in part}, key=lambda one: (-len(reached[one]), one))
+        home = near[0] if near else k
+        own, its = rules.setdefault(home, []), reached.setdefault(home, [])
+        fresh = [t for t in mine if t not in part]
+        for other in near[1:]:  # the smaller joins the larger: each target moves few times
+            own += rules.pop(other)
+            fresh += reached.pop(other)
+        own.append(k)
+        its += fresh
+        part.update(dict.fromkeys(fresh, home))
+    yield from sorted(map(sorted, rules.values()))
 
 
 class _Search:

@@ -33,17 +33,23 @@ class Told:
     heard: frozenset[RuleRef]
 
 
-def told(judge: Judge, fired: Fired, notifications: Iterable[Notification], first: Times) -> Told:
+def told(
+    judge: Judge, fired: Fired, notifications: Iterable[Notification], first: Times, warm: Mapping[RuleRef, int]
+) -> Told:
     """``first`` [all firings of ``fired``, one after the other] is when each was first told of, ``NEVER``: not.
+    ``warm`` is the time (ms) from which each rule's noise counts. It is that of the rule as it is, also where it is
+    changed: a longer window would otherwise look quieter just by starting later.
 
     A notification is noise when every paging firing that it is the first to tell of is; one that tells of nothing new
     when it comes outside every target.
     """
     offsets = np.cumsum([0, *(len(firings) for _, firings in fired)])
     pages = np.concatenate([judge.paging(firings) for _, firings in fired]) if fired else np.zeros(0, dtype=np.bool_)
-    noise = np.concatenate([judge.noise(firings) for _, firings in fired]) if fired else np.zeros(0, dtype=np.bool_)
-    warm = min((firings.warm for _, firings in fired), default=0)
-    paging, noisy = _counted(judge, notifications, pages, noise, warm)
+    noise = np.zeros(len(pages), dtype=np.bool_)
+    for (ref, firings), at in zip(fired, offsets, strict=False):
+        mine = slice(int(at), int(at) + len(firings))
+        noise[mine] = pages[mine] & judge.outside(firings.start) & (firings.start >= warm[ref])
+    paging, noisy = _counted(judge, notifications, pages, noise, min(warm.values(), default=0))
     delay = np.full(len(judge.targets), NEVER, dtype=np.int64)
     by_rule: dict[RuleRef, NDArray[np.int64]] = {}
     heard = set[RuleRef]()

@@ -7,6 +7,7 @@ from rulegen.core.cluster import Cluster, Grade
 from rulegen.core.durations import DAY, HOUR, MINUTE, SECOND
 from rulegen.core.labels import ALERT_NAME
 from rulegen.core.rule import Rule
+from rulegen.promql.rewrite import checked_label
 from rulegen.templates.template import Template, alerts_of, duration, durations, label_names, picks
 
 ALONE = "alertname"  # the token, and what is grouped by where no label stays
@@ -35,9 +36,9 @@ def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
 
 
 def route(cluster: Cluster, filled: Slots) -> tuple[RoutingChange, ...]:
-    by = {ALERT_NAME, *picks(filled, "by")}
+    by = {ALERT_NAME, *map(checked_label, picks(filled, "by"))}
     timers = (duration(filled, name) for name in ("group_wait", "group_interval", "repeat_interval"))
-    return (Grouping(alerts_of(cluster.rule), tuple(sorted(by)), *timers),)
+    return (Grouping(alerts_of(cluster.rule.name, cluster.rule.labels), tuple(sorted(by)), *timers),)
 
 
 TEMPLATE = Template(

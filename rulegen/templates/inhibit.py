@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from rulegen.core.candidate import Choice, RoutingChange, Slot, Slots
 from rulegen.core.cluster import Cluster, Companion, Grade, Relation
+from rulegen.core.labels import ALERT_NAME
 from rulegen.core.routing import Inhibition
 from rulegen.core.rule import Rule
-from rulegen.templates.template import Template, alerts_of, exactly, word
+from rulegen.promql.rewrite import checked_label
+from rulegen.templates.template import Template, alerts_of, word
 
 EXPLAINING = (Relation.LEADS, Relation.COVERS)
 
@@ -27,7 +29,9 @@ def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
 
 def route(cluster: Cluster, filled: Slots) -> tuple[RoutingChange, ...]:
     source = _companions(cluster)[word(filled, "source")]
-    return (Inhibition(exactly(source.labels), alerts_of(cluster.rule), tuple(sorted(source.equal))),)
+    equal = tuple(sorted(map(checked_label, source.equal)))
+    target = alerts_of(cluster.rule.name, cluster.rule.labels)
+    return (Inhibition(alerts_of(source.labels[ALERT_NAME], source.labels), target, equal),)
 
 
 def _companions(cluster: Cluster) -> dict[str, Companion]:

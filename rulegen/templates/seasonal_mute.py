@@ -35,7 +35,11 @@ def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
 
 def route(cluster: Cluster, filled: Slots) -> tuple[RoutingChange, ...]:
     hours = _chosen(cluster, filled)
-    return (Mute(alerts_of(cluster.rule), (hours,)),) if word(filled, "where") == "alertmanager" else ()
+    return (
+        (Mute(alerts_of(cluster.rule.name, cluster.rule.labels), (hours,)),)
+        if word(filled, "where") == "alertmanager"
+        else ()
+    )
 
 
 def _chosen(cluster: Cluster, filled: Slots) -> TimeInterval:

@@ -12,6 +12,7 @@ from rulegen.core.labels import ALERT_NAME
 from rulegen.core.routing import Matcher
 from rulegen.core.rule import Rule
 from rulegen.promql.reselect import count_selectors, measured
+from rulegen.promql.rewrite import checked_label
 
 MOST_SELECTORS = 4  # that can be meant one by one
 
@@ -76,14 +77,16 @@ def selector_places(expr: str, filled: Slots) -> range:
 
 
 def exactly(labels: Mapping[str, str]) -> tuple[Matcher, ...]:
-    """Alertmanager matchers for exactly these labels, sorted by name."""
-    return tuple(Matcher(name, "=", value) for name, value in sorted(labels.items()))
+    """Alertmanager matchers for exactly these labels, sorted by name. Raises ValueError for a name that not every
+    Alertmanager can read in one."""
+    return tuple(Matcher(checked_label(name), "=", value) for name, value in sorted(labels.items()))
 
 
-def alerts_of(rule: Rule) -> tuple[Matcher, ...]:
-    """Alertmanager matchers for the alerts of ``rule``: its name, and the labels that it always gives them."""
-    fixed = {name: value for name, value in rule.labels.items() if "{{" not in value}
-    return exactly({**fixed, ALERT_NAME: rule.name})
+def alerts_of(name: str, labels: Mapping[str, str]) -> tuple[Matcher, ...]:
+    """Alertmanager matchers for the alerts of the rule ``name``, and those of its ``labels`` that it always gives
+    them. Raises ValueError as :func:`exactly` does."""
+    fixed = {label: value for label, value in labels.items() if "{{" not in value}
+    return exactly({**fixed, ALERT_NAME: name})
 
 
 def duration(filled: Slots, name: str) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from histories import history, ref, series
 
-from rulegen.core.candidate import Grouping, Proposal
+from rulegen.core.candidate import Candidate, Grouping, Proposal, Provenance, Slots
 from rulegen.core.cluster import Cluster
 from rulegen.core.durations import DAY, MINUTE
 from rulegen.core.history import History
@@ -19,6 +20,8 @@ from rulegen.core.rule import Rule
 from rulegen.core.series import Series
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Span
+from rulegen.desk import Desk
+from rulegen.pager import Pager
 from rulegen.pipeline import suggest
 from rulegen.propose.search import enumerate_proposals
 from rulegen.templates import TEMPLATES
@@ -88,27 +91,36 @@ def test_an_incident_that_opens_in_an_open_group_is_not_hidden() -> None:
 
 
 def test_a_rule_that_would_be_told_of_late_is_not_changed_so() -> None:
-    """A wait of two minutes is allowed for a page that comes alone; here it would miss the group's flush and come
-    another interval later."""
-    minutes = MINUTES
-    busy = np.full(minutes, 10.0)
+    """A wait of two minutes is allowed for a page that comes alone; here another alert has opened the group, and it
+    would miss the flush and come another interval later. What is forecast is a choice without it too."""
+    busy, other = np.full(MINUTES, 10.0), np.zeros(MINUTES)
     wrong = [240 * k + 63 for k in range(11)]
     for at in wrong:
-        busy[at - 3 : at - 2] = 150.0  # noise of one minute opens the group
+        other[at - 9 : at + 21] = 150.0
         busy[at : at + 20] = 150.0
+        busy[at + 100 : at + 102] = busy[at + 130 : at + 132] = 150.0  # noise that a wait of two minutes leaves out
     given = history(
-        [series("queue", busy.tolist(), service="a")],
+        [series("queue", busy.tolist(), service="a"), series("other", other.tolist(), service="b")],
         DEEP,
-        incidents=[Incident(f"i{at}", Span(at * MINUTE, (at + 20) * MINUTE)) for at in wrong],
+        OTHER,
+        incidents=[
+            Incident(f"i{at}", Span(at * MINUTE, (at + 20) * MINUTE), Labels({"service": "a"})) for at in wrong
+        ],
     )
     slow = Routing(
-        Route("pager", group_by=("alertname",), group_wait=0, group_interval=10 * MINUTE),
-        {"pager": Receiver("pager")},
+        Route("pager", group_by=(), group_wait=0, group_interval=10 * MINUTE), {"pager": Receiver("pager")}
     )
-    report = run(given, slow, "hold")
+    hold = search("hold")
+
+    def of_deep(cluster: Cluster) -> Iterable[Proposal]:
+        return hold(cluster) if cluster.rule.name == "Deep" else ()
+
+    report = suggest(given, Settings(lead=0), of_deep, lambda *_: None, routing=slow)
+    assert report.suggestions == ()
+    told = "after Alertmanager's grouping i63 would be told of 10m later than today"
+    assert {one.candidate.rules[0].hold for one in report.verdicts if told in one.reasons} == {2 * MINUTE}
     assert report.notices is not None and report.notices.lost == report.notices.later == ()
-    for one in report.suggestions:
-        assert report.notices.added[1] <= 2 * MINUTE, one
+    assert report.forecast.measure.pages == (33, 33)
 
 
 def test_notifications_are_those_of_the_given_routing() -> None:
@@ -214,6 +226,22 @@ def test_a_rule_that_pages_once_alone_stays() -> None:
     assert "VerySlow does not page for 1 of its 27 firings" in tried.reasons
 
 
+def test_a_longer_window_saves_no_notifications_by_starting_later() -> None:
+    """What fires as before costs as many notifications, also in the time in which a changed rule that looks a day
+    back has not seen a whole day yet."""
+    level = np.full(MINUTES, 10.0)
+    for at in range(30, MINUTES, 60):
+        level[at : at + 20] = 150.0
+    ends = [Incident("first", Span(0, 10 * MINUTE)), Incident("last", Span((MINUTES - 5) * MINUTE, MINUTES * MINUTE))]
+    given = history([series("queue", level.tolist(), service="a")], DEEP, incidents=ends)
+    desk = Desk.of(given, Settings(), lambda _: (), MINUTE, lambda *_: None)
+    longer = replace(DEEP, expr="queue > 100 unless max_over_time(queue[1d]) < 0")
+    same = Candidate("x", "c", ref(), (longer,), "tuning", Proposal("gate", Slots(()), Provenance("search")))
+    pager = Pager.of(desk, None)
+    assert pager.alone(ref(), same) == (48, 48)
+    assert pager.notices({ref(): same}, ()).rules == (48, 48)
+
+
 def test_a_rule_is_not_switched_off_for_one_that_is_changed() -> None:
     """Both page for spikes; the first will wait, so that it no longer pages for all that the second does."""
     values = np.full(MINUTES, 1.0)
@@ -229,3 +257,54 @@ def test_a_rule_is_not_switched_off_for_one_that_is_changed() -> None:
     }
     (tried,) = [one for one in report.verdicts if one.candidate.replaces == ref(1) and not one.candidate.rules]
     assert tried.reasons == ("leaves its pages to Slow, which another suggestion changes",)
+
+
+FIRST = Rule("First", "first > 5", labels=Labels({"severity": "page", "component": "x"}))
+THEN = Rule("Then", "then > 5", labels=Labels({"severity": "page", "component": "y"}))
+OTHER = Rule("Other", "other > 5", labels=PAGE)
+
+
+def test_two_alerts_do_not_keep_each_other_back() -> None:
+    """The first is nearly always followed by the second, and the second led by the first; what is really wrong only
+    the third tells. Each could be kept back while the other fires: with both nobody would be told of either."""
+    levels = {name: np.zeros(MINUTES) for name in ("first", "then", "other")}
+    wrong = []
+    for number, at in enumerate(70 * k + 60 + 37 * k * k % 23 for k in range(39)):
+        if number % 3 < 2:
+            levels["first"][at : at + 20] = 9.0
+        if number != 3:
+            levels["then"][at + 1 : at + 21] = 9.0
+        if number % 5 == 0:
+            levels["other"][at + 40 : at + 50] = 9.0
+            wrong.append(Incident(f"i{at}", Span((at + 40) * MINUTE, (at + 50) * MINUTE)))
+    samples = [series(name, level.tolist(), node="a") for name, level in levels.items()]
+    slow = Routing(
+        Route("pager", group_by=("alertname", "node"), group_wait=2 * MINUTE), {"pager": Receiver("pager")}
+    )
+    report = run(history(samples, FIRST, THEN, OTHER, incidents=wrong), slow, "inhibit")
+    (one,) = report.rerouted
+    (refused,) = [each for each in report.refused if each.candidate.routing]
+    assert {one.cluster.rule.name, refused.cluster.rule.name} == {"First", "Then"}
+    assert refused.reasons[0] == f"leans on {one.cluster.rule.name}, which another suggestion keeps back"
+    assert report.notices is not None
+    assert report.notices.together[1] >= 39, "one for each time"
+
+
+def test_what_a_retired_rule_leaves_its_pages_to_is_not_kept_back() -> None:
+    """The two say the same, and three times of four a node explains it: either one goes, or what is explained."""
+    latency, up, other = np.full(MINUTES, 1.0), np.ones(MINUTES), np.zeros(MINUTES)
+    wrong = []
+    for number, at in enumerate(100 * k + 60 + 37 * k * k % 53 for k in range(27)):
+        latency[at : at + 20] = 9.0
+        if number % 4:
+            up[at - 5 : at + 30] = 0.0
+        if number % 3 == 0:
+            other[at + 40 : at + 60] = 9.0
+            wrong.append(Incident(f"i{at}", Span((at + 40) * MINUTE, (at + 55) * MINUTE)))
+    levels = {"latency": latency, "node_up": up, "other": other}
+    samples = [series(name, level.tolist(), node="a") for name, level in levels.items()]
+    report = run(history(samples, SLOW, SLOW_TOO, OTHER, DOWN, incidents=wrong), by_node(), "dedupe", "inhibit")
+    assert [one.cluster.rule.name for one in report.suggestions] == ["VerySlow"]
+    assert report.rerouted == ()
+    (refused,) = [one for one in report.refused if one.candidate.routing]
+    assert refused.reasons == ("VerySlow is switched off because this rule pages for the same",)
