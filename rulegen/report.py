@@ -211,10 +211,11 @@ def _doubts(desk: Desk, parts: Parts) -> list[str]:
             f"only {counted} incidents lie in the judged time: what is safe for them may not be for the next"
         )
     if not parts.audit.any():
-        found.append(
-            f"{format_duration(judged // 60_000 * 60_000)} of judged time is too short to keep a part for audit: "
-            f"the forecast is cross-fitted (it is audited from {format_duration(ENOUGH_TIME)} on)"
-        )
+        short = judged < ENOUGH_TIME
+        length = f"{format_duration(judged // 60_000 * 60_000)} of judged time is too short"
+        why = f"{length}, {format_duration(ENOUGH_TIME)} would do" if short else "too few targets in its last quarter"
+        found.append(f"no part is kept for audit ({why}): the forecast is cross-fitted")
+    found += _strangers(desk)
     observed = sum(desk.replayer.grade(ref) is Grade.ALERTS for ref in desk.rules)
     if observed:
         found.append(
@@ -222,6 +223,20 @@ def _doubts(desk: Desk, parts: Parts) -> list[str]:
             "and alerts from webhooks lack what was silenced or inhibited, and short flaps"
         )
     return found
+
+
+def _strangers(desk: Desk) -> Iterable[str]:
+    """Labels of incidents, and matchers of pages, that no alert has: most often a slip of the pen."""
+    alerts = [labels for firings in desk.fired.values() for labels in firings.labels]
+    if not alerts:
+        return
+    carried = {name for labels in alerts for name in labels}
+    if desk.history.record is not None:
+        named = {name for one in desk.judge.targets for name in one.labels}
+        for name in sorted(named - carried):
+            yield f"no alert has the incidents' label {name}: it tells no two incidents apart"
+    if not any(map(desk.judge.pages, alerts)):
+        yield f"none of the alerts that fired matches --page {desk.settings.page}: nothing pages"
 
 
 def _settings(settings: Settings) -> tuple[tuple[str, str], ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -74,7 +75,7 @@ def describe(
         grade=grade,
         pattern=name_pattern(facts, companions),
         facts=facts,
-        inventory=_inventory(rule, firings, noisy, peaks, found),
+        inventory=_inventory(rule, firings, noisy, peaks, found, facts.volatile),
         episodes=tuple(
             Episode(firings.labels[int(firings.series[i])], Span(int(firings.start[i]), int(firings.end[i])))
             for i in np.flatnonzero(noisy)
@@ -176,7 +177,12 @@ def _margins(peaks: NDArray[np.float64], found: Comparison | None) -> NDArray[np
 
 
 def _inventory(
-    rule: Rule, firings: Firings, noisy: Mask, peaks: NDArray[np.float64], found: Comparison | None
+    rule: Rule,
+    firings: Firings,
+    noisy: Mask,
+    peaks: NDArray[np.float64],
+    found: Comparison | None,
+    volatile: Collection[str],
 ) -> Inventory:
     own = {ALERT_NAME, *rule.labels}
     noise = Counter(firings.series[noisy].tolist())
@@ -188,7 +194,9 @@ def _inventory(
         for name, value in labels.items():
             spread[name].add(value)
             values[name, value] += noise[row]
-    telling = [(pair, count) for pair, count in values.items() if len(spread[pair[0]]) > 1]
+    # A value that a restart replaces names nothing that will be there tomorrow.
+    lasting = [(pair, count) for pair, count in values.items() if pair[0] not in volatile]
+    telling = [(pair, count) for pair, count in lasting if len(spread[pair[0]]) > 1]
     telling.sort(key=lambda one: (-one[1], -len(spread[one[0][0]]), one[0]))
     metrics = sorted({selector.name for selector in selectors(rule.expr) if selector.name})
     return Inventory(

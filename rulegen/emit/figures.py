@@ -54,7 +54,8 @@ def support(evidence: Evidence, mode: str) -> Iterator[str]:
     if evidence.cut_pages is not None and evidence.cut_minutes is not None:
         bursts, targets = evidence.support
         cuts = f"pages cut by {interval(evidence.cut_pages)}, minutes by {interval(evidence.cut_minutes)}"
-        yield f"{cuts}; rests on {counted(bursts, 'burst')} of noise and {targets} {mode} that it caught"
+        sure = f" ({len(evidence.credible)} beyond luck)" if evidence.null and targets else ""
+        yield f"{cuts}; rests on {counted(bursts, 'burst')} of noise and {targets} {mode} that it caught{sure}"
     for one in evidence.synthetic:
         yield f"synthetic, no evidence: {one}"
 
@@ -69,6 +70,6 @@ def _point(point: Point, weeks: float) -> str:
     figures = [f"{number(point.pages / weeks)} pages", f"{number(point.minutes / weeks)} min"]
     if point.notices is not None:
         figures.append(f"{number(point.notices / weeks)} notifications")
-    beaten = "" if point.kept else "; another is at least as good in all"
+    beaten = "" if point.kept else "; another is as good in all, but changes more"
     late = format_duration(point.delay // SECOND * SECOND)
     return f"{point.name}: {', '.join(figures)} a week, recall {share(point.recall)}, at most {late} later{beaten}"

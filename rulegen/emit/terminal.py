@@ -24,6 +24,7 @@ from rulegen.emit.ruleitem import item, ordered
 from rulegen.emit.words import change, changes, counted, delay, kept, number, one_line, why
 
 _HUNK = re.compile(r"@@ -(\d+)(,\d+)? \+(\d+)(,\d+)? @@")
+SEMANTICS = " (with the same ends of windows as the history: --range-semantics)"
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -47,7 +48,7 @@ class _Page:
         if self.report.suggestions:
             self.console.print(self._table())
             self._line(f"grade of the evidence: {', '.join(sorted(set(map(_grade, self.report.suggestions))))}")
-            for line in figures.quality(self.report.together):
+            for line in figures.quality(self.report.together) if self.report.mode == "incidents" else ():
                 self._line(line)
             self._notices()
             self._forecast()
@@ -125,7 +126,8 @@ class _Page:
         lost = f", {counted(len(found.lost), 'target')} lost: {', '.join(found.lost[:5])}" if found.lost else ""
         later = f", later than allowed: {', '.join(found.later[:5])}" if found.later else ""
         median, most = (format_duration(max(0, ms) // 1000 * 1000) for ms in found.added)
-        still = f"{found.told[0] - len(found.lost)} of {found.told[0]} {self.report.mode} still told of"
+        told = found.told[0]
+        still = f"of {told} {self.report.mode} that somebody is told of today {told - len(found.lost)} still are"
         self._line(f"  {still}{lost}{later}; added delay: median {median}, at most {most}")
 
     def _forecast(self) -> None:
@@ -230,7 +232,10 @@ class _Page:
         alone = {check for _, checks in found.changed for check in checks}
         changed = {*alone, *found.together}
         told = f"{counted(len(changed), 'check')} would change" if changed else "none would change"
-        self._line(f"Your unit tests: {given}, {told}" + f", {len(found.failing)} fail already" * bool(found.failing))
+        self._line(
+            f"Your unit tests: {given}, {told}"
+            + f", {len(found.failing)} fail already{SEMANTICS}" * bool(found.failing)
+        )
         for check in sorted(set(found.together) - alone)[: self.limit]:
             self._line(f"  with all changes together: {_checked(check)}", "yellow")
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rulegen.core.candidate import Candidate
 from rulegen.core.durations import HOUR, format_duration
+from rulegen.core.labels import ALERT_NAME
 from rulegen.core.outcome import NEVER, Outcome
 from rulegen.core.rule import Rule, RuleRef
 from rulegen.core.spans import Mask
@@ -100,7 +101,7 @@ def reasons(standing: Standing, candidate: Candidate, outcome: Outcome) -> tuple
     before = standing.before[ref]
     found: list[str] = []
     demotion = candidate.change == "demotion"
-    quieter = candidate.change in ("demotion", "retirement")  # meant to page no more
+    quieter = candidate.change in ("demotion", "retirement") and not _pages(judge, candidate)
     if demotion and judge.all_pages_are_noise:
         found.append("without a record of incidents nothing says that this page is useless")
     elif demotion and int(judge.shown.sum()) < LEAST_TARGETS:
@@ -112,7 +113,7 @@ def reasons(standing: Standing, candidate: Candidate, outcome: Outcome) -> tuple
         found.append("would never page: that is deletion in disguise")
     if longest > limit:
         found.append(f"would fire for {format_duration(longest)} at a stretch, more than {format_duration(limit)}")
-    if not demotion and outcome.vital and (dropped := _dropped(before, outcome)):
+    if not quieter and outcome.vital and (dropped := _dropped(before, outcome)):
         found.append(f"drops {', '.join(sorted(dropped))}: which incident it speaks of, or where it goes")
     lost, late = standing.missed(ref, outcome)
     if len(lost):
@@ -132,6 +133,12 @@ def reasons(standing: Standing, candidate: Candidate, outcome: Outcome) -> tuple
                 f"cuts too little{where}: pages {pages} → {new_pages}, minutes {minutes:.0f} → {new_minutes:.0f}"
             )
     return tuple(dict.fromkeys(found))
+
+
+def _pages(judge: Judge, candidate: Candidate) -> bool:
+    """Whether some rule of ``candidate`` is still there to page."""
+    alerts = (rule for rule in candidate.rules if rule.kind == "alert")
+    return any(judge.pages(rule.labels.updated({ALERT_NAME: rule.name})) for rule in alerts)
 
 
 def _dropped(before: Outcome, after: Outcome) -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,10 +99,11 @@ def bursts(
     names = [name for name in settings.group_by if name != ALERT_NAME]
 
     def add(ref: RuleRef, firings: Firings, mine: NDArray[np.int64], labels: Labels, *, member: bool) -> None:
+        named = f"{ref} {labels}" if labels else str(ref)
         for span in _joined(firings.start[mine], firings.end[mine], settings.burst_gap):
             # An alert that is seen at one evaluation lasted less than one interval more.
             short = span.length + firings.grid.step <= settings.ignore_shorter_than
-            found.append(Target(f"{ref} {labels} @{span.start}", span, labels, ref, short, member))
+            found.append(Target(f"{named} @{_clock(span.start)}", span, labels, ref, short, member))
 
     for ref, firings in fired:
         groups: dict[Labels, list[tuple[int, NDArray[np.int64]]]] = {}
@@ -114,6 +116,10 @@ def bursts(
                 # Values that rules put in (severity, alertname) may change; what the series itself says may not.
                 add(ref, firings, mine, firings.labels[row].drop((ALERT_NAME, "severity")), member=True)
     return tuple(sorted(found, key=lambda target: (target.span, target.id)))
+
+
+def _clock(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace(".000+00:00", "Z")
 
 
 def _joined(starts: np.ndarray, ends: np.ndarray, gap: int) -> list[Span]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rulegen.core.candidate import Choice, Slot, Slots
 from rulegen.core.cluster import Cluster, Grade, Relation
+from rulegen.core.labels import ALERT_NAME
 from rulegen.core.rule import Rule
 from rulegen.templates.template import Template, word
 
@@ -26,6 +27,13 @@ def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
     return ()
 
 
+def remarks(cluster: Cluster, filled: Slots) -> tuple[str, ...]:
+    """Who sends its pages from now on."""
+    named = word(filled, "cover")
+    one = next(one for number, one in enumerate(cluster.companions) if f"c{number}" == named)
+    return (f"its pages are left to {one.labels.get(ALERT_NAME, '')} ({one.ref})",)
+
+
 TEMPLATE = Template(
     name="dedupe",
     summary="switch off a rule whose every page another rule sends too; it stays in the file as a comment",
@@ -33,4 +41,5 @@ TEMPLATE = Template(
     grades=frozenset({Grade.METRICS, Grade.ALERTS}),
     slots=slots,
     render=render,
+    remarks=remarks,
 )

@@ -69,6 +69,11 @@ def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
     return (replace(rule, expr=fill("A unless B", A=rule.expr, B=taken_back)),)
 
 
+def remarks(_: Cluster, filled: Slots) -> tuple[str, ...]:
+    """What a reviewer has to know."""
+    return ("trouble at the hour of earlier trouble looks usual to it",)
+
+
 TEMPLATE = Template(
     name="dynamic_threshold",
     summary="fire only where the value is also unusual for this hour, by earlier days or weeks",
@@ -76,4 +81,5 @@ TEMPLATE = Template(
     grades=frozenset({Grade.METRICS}),
     slots=slots,
     render=render,
+    remarks=remarks,
 )

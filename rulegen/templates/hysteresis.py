@@ -57,6 +57,14 @@ def _firing(rule: Rule) -> str:
     return f"ignoring ({', '.join(added)}) ALERTS{{{','.join(fixed)}}}"
 
 
+def remarks(_: Cluster, filled: Slots) -> tuple[str, ...]:
+    """What a reviewer has to know."""
+    return (
+        "it remembers by its own alerts: after a restart of Prometheus, or under another name, a "
+        "value between the two thresholds is silent",
+    )
+
+
 TEMPLATE = Template(
     name="hysteresis",
     summary="fire beyond a farther threshold, and stay until the value is back within a nearer one",
@@ -64,4 +72,5 @@ TEMPLATE = Template(
     grades=frozenset({Grade.METRICS}),
     slots=slots,
     render=render,
+    remarks=remarks,
 )

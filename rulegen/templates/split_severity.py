@@ -29,7 +29,7 @@ def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
 TEMPLATE = Template(
     name="split_severity",
     summary="page only above a higher threshold, with a ticket above the old one",
-    change="tuning",
+    change="demotion",
     grades=frozenset({Grade.METRICS}),
     slots=slots,
     render=render,

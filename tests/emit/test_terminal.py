@@ -207,5 +207,5 @@ def test_what_the_pages_are_worth_and_what_a_cut_rests_on(made: Made) -> None:
     assert "synthetic, no evidence: 1 of 2 alternatives of A: looks back 3d" in text
     assert "Beside it, walk-forward: 2 times:" in text and "cut of pages in each: 78%, 88%" in text
     assert "* chosen: 25 pages, 12.5 min, 11 notifications a week, recall 75%, at most 1m later\n" in text
-    assert "  pages only: 22.5 pages, 20 min a week, recall 75%, at most 0s later; another is at" in text
+    assert "  pages only: 22.5 pages, 20 min a week, recall 75%, at most 0s later; another is as" in text
     assert "at most 1.2% from the best" in text

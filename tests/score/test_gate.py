@@ -26,7 +26,10 @@ TWO = 2 * MINUTE
 
 
 def judged(board: Standing, after: Outcome, change: Change = "tuning", index: int = 0) -> tuple[str, ...]:
-    return reasons(board, candidate(rule(index), replaces=ref(index), change=change), after)
+    new = rule(index)
+    if change == "demotion":
+        new = replace(new, labels=Labels({**new.labels, "severity": "ticket"}))
+    return reasons(board, candidate(new, replaces=ref(index), change=change), after)
 
 
 def alone(before: Outcome, after: Outcome, aims: int = 6, **settings: object) -> tuple[str, ...]:
@@ -51,6 +54,15 @@ def test_silent() -> None:
 def test_a_demotion_may_be_silent() -> None:
     board = standing([outcome(pages=80)], targets(5))
     assert judged(board, outcome(pages=0, fired=0, longest=0, keys=()), "demotion") == ()
+
+
+def test_a_page_that_is_left_beside_the_ticket_has_to_be_one() -> None:
+    """A rule split into a page and a ticket counts as demoted, and its page must not be empty."""
+    board = standing([outcome(pages=80)], targets(5))
+    ticket = replace(rule(0), labels=Labels({"severity": "ticket"}))
+    split = candidate(rule(0), ticket, replaces=ref(0), change="demotion")
+    found = reasons(board, split, outcome(pages=0, fired=0, longest=0, keys=()))
+    assert "would never page: that is deletion in disguise" in found
 
 
 def test_no_demotion_where_nobody_recorded_incidents() -> None:
