@@ -208,4 +208,5 @@ def _edges(judged: Sequence[Span]) -> NDArray[np.int64]:
     at = np.clip(np.searchsorted(lengths, wanted, side="right") - 1, 0, len(judged) - 1)
     starts = np.array([span.start for span in judged], dtype=np.int64)
     edges: NDArray[np.int64] = np.unique(starts[at] + (wanted - lengths[at]).astype(np.int64))
-    return edges if len(edges) > 1 else np.array([edges[0], edges[0] + 1], dtype=np.int64)
+    edges[0] = judged[0].start  # a span of no length at the start has a firing in it, perhaps
+    return edges if len(edges) > 1 else np.array([edges[0], judged[-1].end + 1], dtype=np.int64)
