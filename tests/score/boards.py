@@ -64,7 +64,14 @@ def standing(
     judged: Sequence[Span] = (SPAN,),
     record: bool = True,
 ) -> Standing:
-    judge = Judge(aims, judged, SPAN, lambda labels: labels.get("severity") != "ticket", settings or Settings(), all_pages_are_noise=not record)
+    judge = Judge(
+        aims,
+        judged,
+        SPAN,
+        lambda labels: labels.get("severity") != "ticket",
+        settings or Settings(),
+        all_pages_are_noise=not record,
+    )
     every = known_only(np.ones(judge.blocks, dtype=np.bool_))
     none = {ref(k): np.ones(len(aims), dtype=np.bool_) for k in range(len(before))}
     return Standing(
