@@ -204,12 +204,17 @@ def _traffic(seen: Seen, name: str, on: tuple[str, ...], level: Level) -> Iterat
     if matrix is None:
         return
     most = _highest(seen.firings, matrix, on)  # [firings]
-    told = most[seen.catching]
-    told = told[np.isfinite(told)]
     found = comparison(seen.rule.expr)
-    if not len(told) or found is None or not found.rising:
+    if found is None or not found.rising:
         return  # what pages for too little may be the reason that the traffic is gone
-    floors = (told.min(), told.min() / 2, np.median(told) / 2)  # one catch at a quiet time need not decide
+    told = most[seen.catching if seen.catching.any() else seen.noisy]
+    told = told[np.isfinite(told)]
+    if not len(told):
+        return
+    if seen.catching.any():
+        floors = (told.min(), told.min() / 2, np.median(told) / 2)  # one catch at a quiet time need not decide
+    else:
+        floors = tuple(np.quantile(told, (0.5, 0.9)))
     for floor in dict.fromkeys(_round_down(float(one)) for one in floors):
         if floor > 0:
             expr = fill(f"A > {number(floor)}", A=left)

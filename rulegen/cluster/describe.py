@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -75,7 +74,7 @@ def describe(
         grade=grade,
         pattern=name_pattern(facts, companions),
         facts=facts,
-        inventory=_inventory(rule, firings, noisy, peaks, found, facts.volatile),
+        inventory=_inventory(rule, firings, noisy, peaks, found),
         episodes=tuple(
             Episode(firings.labels[int(firings.series[i])], Span(int(firings.start[i]), int(firings.end[i])))
             for i in np.flatnonzero(noisy)
@@ -182,7 +181,6 @@ def _inventory(
     noisy: Mask,
     peaks: NDArray[np.float64],
     found: Comparison | None,
-    volatile: Collection[str],
 ) -> Inventory:
     own = {ALERT_NAME, *rule.labels}
     noise = Counter(firings.series[noisy].tolist())
@@ -194,9 +192,7 @@ def _inventory(
         for name, value in labels.items():
             spread[name].add(value)
             values[name, value] += noise[row]
-    # A value that a restart replaces names nothing that will be there tomorrow.
-    lasting = [(pair, count) for pair, count in values.items() if pair[0] not in volatile]
-    telling = [(pair, count) for pair, count in lasting if len(spread[pair[0]]) > 1]
+    telling = [(pair, count) for pair, count in values.items() if len(spread[pair[0]]) > 1]
     telling.sort(key=lambda one: (-one[1], -len(spread[one[0][0]]), one[0]))
     metrics = sorted({selector.name for selector in selectors(rule.expr) if selector.name})
     return Inventory(

@@ -68,6 +68,13 @@ def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
     return (replace(rule, expr=fill("A or B", A=rest, B=looser)),)
 
 
+def remarks(cluster: Cluster, filled: Slots) -> tuple[str, ...]:
+    """Whether what is named will still be there after the next rollout."""
+    named = {word.partition("=")[0] for word in picks(filled, "targets") if "~" not in word.partition("=")[0]}
+    ages = sorted(named & set(cluster.facts.volatile))
+    return tuple(f"{label} is replaced by a restart: from then on the rule pages as it did before" for label in ages)
+
+
 TEMPLATE = Template(
     name="carve_out",
     summary="exclude the noisy few, or loosen the threshold for them alone",
@@ -75,4 +82,5 @@ TEMPLATE = Template(
     grades=frozenset({Grade.METRICS, Grade.ALERTS}),
     slots=slots,
     render=render,
+    remarks=remarks,
 )
