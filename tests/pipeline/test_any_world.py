@@ -36,7 +36,7 @@ from rulegen.train.plots import KINDS
 from rulegen.train.recipe import DialectRecipe, PlotRecipe, Recipe
 from rulegen.train.world import build_world
 
-SEEDS = range(int(os.environ.get("WORLDS", "5")))
+SEEDS = range(int(os.environ.get("WORLDS", "2")))
 TRIES = 12  # proposals of each template
 SETTINGS = Settings()
 NOISY = sorted(kind for kind in KINDS if kind not in ("absent", "disk", "throttling", "watchdog", "no_traffic"))
