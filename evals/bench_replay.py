@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -29,7 +30,7 @@ from rulegen.core.labels import METRIC_NAME, Labels
 from rulegen.core.rule import Rule
 from rulegen.core.series import Samples, Series
 from rulegen.core.spans import Grid
-from rulegen.promql import Evaluator
+from rulegen.promql import Evaluator, Matrix
 from rulegen.replay.sweep import Variant, sweep
 
 START = 1_767_225_600_000  # 2026-01-01
@@ -125,29 +126,31 @@ def against(of: Samples, grid: Grid, runs: int, console: Console, home: Path) ->
     table = Table("expression", "Prometheus s", "rulegen s", "times", "aim", "first call s")
     with serving(data, home) as url, httpx.Client(base_url=url, timeout=300) as client:
         for case in CASES:
-            params = {
+            params: dict[str, str | float] = {
                 "query": case.expr,
                 "start": grid.start / 1000,
                 "end": grid.end / 1000,
                 "step": grid.step / 1000,
             }
 
-            def ask(params: dict[str, object] = params) -> None:
-                client.get("/api/v1/query_range", params=params).raise_for_status()  # type: ignore[arg-type]
-
-            first = median(lambda expr=case.expr: ours.evaluate(expr, grid), 1)  # type: ignore[misc]
+            ask, evaluate = partial(_ask, client, params), partial(ours.evaluate, case.expr, grid)
+            first = median(evaluate, 1)
             ask()
             pairs = []
             for _ in range(runs):
                 time.sleep(PAUSE)
                 theirs_took = median(ask, 1)
                 time.sleep(PAUSE)
-                pairs.append((theirs_took, median(lambda expr=case.expr: ours.evaluate(expr, grid), 1)))  # type: ignore[misc]
+                pairs.append((theirs_took, median(evaluate, 1)))
             theirs, here = (statistics.median(side) for side in zip(*pairs, strict=True))
             table.add_row(
                 case.name, f"{theirs:.3f}", f"{here:.4f}", f"{theirs / here:.1f}", f"{case.aim}", f"{first:.2f}"
             )
     console.print(table)
+
+
+def _ask(client: httpx.Client, params: dict[str, str | float]) -> None:
+    client.get("/api/v1/query_range", params=params).raise_for_status()
 
 
 def sweeps(of: Samples, grid: Grid, runs: int, console: Console) -> None:
@@ -164,13 +167,17 @@ def sweeps(of: Samples, grid: Grid, runs: int, console: Console) -> None:
         variants = [Variant(">", float(c), hold, 0) for c in np.linspace(low, high, 50) for hold in waits]
         rule = Rule("r", f"{left} > 0")
 
-        def swept(some: Sequence[Variant], left: str = left, engine: Evaluator = engine, rule: Rule = rule) -> None:
-            sweep(rule, engine.evaluate(left, grid), some, grid, 0)  # type: ignore[arg-type]
-
+        swept = partial(_swept, engine, left, rule, grid)
         swept(variants)
-        one, every = median(lambda: swept(variants[:1]), runs), median(lambda: swept(variants), runs)  # noqa: B023
+        one, every = median(partial(swept, variants[:1]), runs), median(partial(swept, variants), runs)
         table.add_row(name, f"{one:.4f}", f"{every:.4f}", f"{every / one:.1f}", str(most))
     console.print(table)
+
+
+def _swept(engine: Evaluator, left: str, rule: Rule, grid: Grid, some: Sequence[Variant]) -> None:
+    level = engine.evaluate(left, grid)
+    assert isinstance(level, Matrix)  # neither expression is a number
+    sweep(rule, level, some, grid, 0)
 
 
 def growth(runs: int, console: Console) -> None:
@@ -184,7 +191,7 @@ def growth(runs: int, console: Console) -> None:
         row = [str(series), str(len(grid))]
         for expr in ("sum(rate(x[5m]))", "sum(max_over_time(g[1h]))"):
             engine.evaluate(expr, grid)
-            took = median(lambda expr=expr: engine.evaluate(expr, grid), runs)  # type: ignore[misc] # noqa: B023
+            took = median(partial(engine.evaluate, expr, grid), runs)
             row += [f"{took:.4f}", f"{took / cells * 1e9:.1f}"]
         table.add_row(*row)
     console.print(table)

@@ -14,6 +14,7 @@ import argparse
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -43,9 +44,9 @@ class Data:
         self.close = topology | np.eye(len(topology), dtype=bool)
         self.kinds = len(self.truth)
 
-    def found(self, **how: object) -> Cascades:
-        given: dict[str, object] = {"place": self.place, "neighbours": self.neighbours, **how}
-        return cascades(self.kind, self.time * SECOND, kinds=self.kinds, **given)  # type: ignore[arg-type]
+    def found(self, **how: Any) -> Cascades:
+        given: dict[str, Any] = {"place": self.place, "neighbours": self.neighbours, **how}
+        return cascades(self.kind, self.time * SECOND, kinds=self.kinds, **given)
 
 
 def scores(found: Cascades, kinds: int) -> Values:
@@ -74,7 +75,7 @@ def together(data: Data, window: int, near: bool) -> Values:
 
 def granger(data: Data, width: int, panel: bool) -> Values:
     """[types, types] the F of Granger's test with two lags, on counts in bins of ``width`` s."""
-    from statsmodels.tsa.stattools import grangercausalitytests  # type: ignore[import-not-found, unused-ignore]
+    from statsmodels.tsa.stattools import grangercausalitytests
 
     bins = int(data.time.max()) // width + 1
     at = data.time // width

@@ -71,8 +71,14 @@ def main() -> None:
 def shop(data: Path, *, demote: bool) -> list[Problem]:
     """The problems that a run on the shop history solves: the one on both days, then one for each fold left out."""
     judged = (Span(FIRST * 1000, NIGHT * 1000), Span(MORNING * 1000, LAST * 1000))
-    files = {"metrics": data / "metrics.om.gz", "rules": (data / "rules.yml",), "incidents": data / "incidents.csv"}
-    history = read(Sources(**files, judged=judged, semantics="closed"), lambda *_: None).history  # type: ignore[arg-type]
+    sources = Sources(
+        metrics=data / "metrics.om.gz",
+        rules=(data / "rules.yml",),
+        incidents=data / "incidents.csv",
+        judged=judged,
+        semantics="closed",
+    )
+    history = read(sources, lambda *_: None).history
     templates = [one for one in TEMPLATES if demote or one.change != "demotion"]
     settings = Settings(lead=0, allowed_delay=2 * MINUTE, demote=demote)
     desk = Desk.of(history, settings, lambda c: enumerate_proposals(c, templates), MINUTE, lambda *_: None)

@@ -20,6 +20,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from evals.independent import Incident, Page, Score, blocks_of, outside, pages, read_incidents, score, serving
 from evals.independent_luck import credibly_caught
@@ -91,8 +92,8 @@ def _suggest(data: Path, out: Path, *options: str) -> Path:
     return out
 
 
-def _accepted(out: Path) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = json.loads((out / "suggestions.json").read_text())["accepted"]
+def _accepted(out: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((out / "suggestions.json").read_text())["accepted"]
     return found
 
 
@@ -142,7 +143,7 @@ def _coverage(before: list[Page], after: list[Page], incidents: list[Incident], 
     suggestion changes so that at least half of its noise goes, pages and minutes both."""
     noise = [page for page in before if outside(page.start, incidents)]
     often = Counter((page.name, page.series) for page in noise)
-    named = {f"{one['replaces']['group']}/{one['rule']['name']}" for one in _accepted(out)}  # type: ignore[index]
+    named = {f"{one['replaces']['group']}/{one['rule']['name']}" for one in _accepted(out)}
     halved = set()
     for name in named:
         old, new = (

@@ -95,12 +95,7 @@ def prometheus(
                 yield f"{'https' if tls else 'http'}://127.0.0.1:{port}{prefix}"
                 return
         finally:
-            process.terminate()
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(timeout=20)
+            _end(process)
         if "address already in use" not in log.read_text(errors="replace"):
             break
     pytest.fail(f"prometheus did not start:\n{log.read_text(errors='replace')[-2000:]}")
@@ -132,12 +127,7 @@ def alertmanager(home: Path, config: str) -> Iterator[str]:
             pytest.fail(f"alertmanager did not start:\n{log.read_text(errors='replace')[-2000:]}")
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(timeout=20)
+        _end(process)
 
 
 @contextmanager
@@ -158,12 +148,17 @@ def victoria_metrics(home: Path, text: str) -> Iterator[str]:
         _posted(port, "/internal/force_flush", "")  # what was imported can be asked for from here on
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(timeout=20)
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends a server, by force where it does not go."""
+    process.terminate()
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(timeout=20)
 
 
 def _posted(port: int, path: str, body: str) -> bool:

@@ -7,81 +7,22 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from evals.differential.vocabulary import (
+    AGGREGATIONS,
+    ARITHMETIC,
+    CALENDAR,
+    COMPARISON,
+    MATHS,
+    NUMBERS,
+    OTHERS,
+    RANGED,
+    SET,
+)
 from rulegen.core.durations import SECOND, format_duration
 from rulegen.core.labels import METRIC_NAME, quote
 from rulegen.core.series import Samples, Series
 from rulegen.core.spans import Grid, Span
 
-ARITHMETIC = ("+", "-", "*", "/", "%", "^", "atan2")
-OTHERS = ("clamp", "clamp_min", "clamp_max", "round", "sort", "sort_desc", "timestamp", "scalar")
-COMPARISON = ("==", "!=", ">", "<", ">=", "<=")
-SET = ("and", "or", "unless")
-MATHS = [
-    "abs",
-    "ceil",
-    "floor",
-    "exp",
-    "ln",
-    "log2",
-    "log10",
-    "sqrt",
-    "sgn",
-    "acos",
-    "acosh",
-    "asin",
-    "asinh",
-    "atan",
-    "atanh",
-    "cos",
-    "cosh",
-    "sin",
-    "sinh",
-    "tan",
-    "tanh",
-    "deg",
-    "rad",
-]
-CALENDAR = ["minute", "hour", "day_of_week", "day_of_month", "day_of_year", "days_in_month", "month", "year"]
-RANGED = [
-    "rate",
-    "increase",
-    "delta",
-    "irate",
-    "idelta",
-    "deriv",
-    "changes",
-    "resets",
-    "sum_over_time",
-    "avg_over_time",
-    "min_over_time",
-    "max_over_time",
-    "count_over_time",
-    "last_over_time",
-    "present_over_time",
-    "stddev_over_time",
-    "stdvar_over_time",
-]
-AGGREGATIONS = ("sum", "avg", "min", "max", "count", "group", "stddev", "stdvar")
-NUMBERS = [
-    "0",
-    "1",
-    "-1",
-    "2",
-    "0.5",
-    "-0.25",
-    "3.7",
-    "100",
-    "1e3",
-    "1e-3",
-    "1e300",
-    "1e-300",
-    "0x1F",
-    ".5",
-    "5.",
-    "Inf",
-    "-Inf",
-    "NaN",
-]
 WINDOWS = (30, 45, 60, 90, 120, 300, 301, 600, 900, 1800, 3600, 7200)  # s; the short ones more often, see _window
 MANY = 40  # series; a selector of more is narrowed, and long windows are for fewer
 
@@ -445,26 +386,3 @@ class Grower:
             return f"scalar({self._vector(deep - 1).text})"
         op = self._one(*ARITHMETIC, *(f"{one} bool" for one in COMPARISON))
         return self._between(op, self._scalar(deep - 1), self._scalar(deep - 2))
-
-
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[A-Za-z_:][\w:]*|[\d.]+\w*|\s+|[=!<>]=|=~|!~|.', re.DOTALL)
-
-
-def mutated(text: str, other: str, seed: int | str) -> str:
-    """``text`` with some tokens left out, doubled, swapped, or put in from ``other``: seldom PromQL, often almost."""
-    chance = random.Random(seed)
-    tokens, more = _TOKEN.findall(text), _TOKEN.findall(other)
-    for _ in range(chance.choice((1, 1, 1, 2, 3))):
-        at, to = chance.randrange(len(tokens)), chance.randrange(len(tokens))
-        how = chance.choice(("insert", "insert", "replace", "swap", "double", "drop"))
-        if how == "insert":
-            tokens.insert(at, chance.choice(more))
-        elif how == "replace":
-            tokens[at] = chance.choice(more)
-        elif how == "swap":
-            tokens[at], tokens[to] = tokens[to], tokens[at]
-        elif how == "double":
-            tokens.insert(to, tokens[at])
-        elif len(tokens) > 1:
-            del tokens[at]
-    return "".join(tokens)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -223,8 +224,8 @@ class _Reader:
             place = (*where, "exp_samples", number)
             if sample.histogram:
                 self._wrong(place, "native histograms are not supported")
-            labels = self._try(place, lambda sample=sample: parse_metric(sample.labels), Labels())  # type: ignore[misc]
-            value = self._try((*place, "value"), lambda sample=sample: _float(sample.value), 0.0)  # type: ignore[misc]
+            labels = self._try(place, partial(parse_metric, sample.labels), Labels())
+            value = self._try((*place, "value"), partial(_float, sample.value), 0.0)
             samples.append((labels, value))
         return ExprCheck(self._line(where), at, check.expr, tuple(samples))
 

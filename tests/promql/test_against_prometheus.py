@@ -15,7 +15,8 @@ from servers import binary, copy_tsdb, prometheus
 
 from evals.differential.awkward import SPAN, awkward_samples, write_tsdb
 from evals.differential.compare import Comparison, Server, compare
-from evals.differential.grow import Grower, mutated
+from evals.differential.grow import Grower
+from evals.differential.mutate import mutated
 from evals.differential.raw import metric_names, read_samples
 from rulegen.core.durations import HOUR, MINUTE
 from rulegen.core.spans import Grid, Span

@@ -12,7 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evals.differential.awkward import SPAN, awkward_samples
-from evals.differential.grow import Grower, mutated
+from evals.differential.grow import Grower
+from evals.differential.mutate import mutated
 from rulegen.core.durations import HOUR, MINUTE, YEAR
 from rulegen.core.labels import Labels, quote
 from rulegen.core.series import Samples, Series
