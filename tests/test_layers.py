@@ -43,7 +43,8 @@ ALLOWED: dict[str, set[str]] = {
     "report": LOWER | set(STAGES) | {"desk", "pager", "reroute"},
     "picture": LOWER | set(STAGES) | {"desk"},  # what was judged → what a report draws
     "pipeline": LOWER | set(STAGES) | {"desk", "pager", "relabelling", "reroute", "report"},
-    "cli": LOWER | set(STAGES) | PIPELINE | {"shipped"},
+    "batch": LOWER | set(STAGES) | PIPELINE,
+    "cli": LOWER | set(STAGES) | PIPELINE | {"batch", "shipped"},
     "train": NOUNS | {"shipped"},  # makes worlds, and so must not know how they are judged
 }
 PURE = ("core", "promql", "gotemplate", "cluster", "templates", "replay", "score")

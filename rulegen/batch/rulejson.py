@@ -49,8 +49,6 @@ def rules_json(rules: Sequence[Rule]) -> str:
 def rules_from(text: str) -> tuple[Rule, ...]:
     """What :func:`rules_json` wrote. Raises pydantic's ValidationError for anything else."""
     return tuple(
-        Rule(
-            one.name, one.expr, one.kind, one.hold, one.keep_firing_for, Labels(one.labels), Labels(one.annotations)
-        )
+        Rule(one.name, one.expr, one.kind, one.hold, one.keep_firing_for, Labels(one.labels), Labels(one.annotations))
         for one in _RULES.validate_json(text)
     )

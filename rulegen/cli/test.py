@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from rulegen.cli.options import opt
-
 
 def test(
     files: Annotated[list[Path], typer.Argument(help="Unit-test files, in promtool's form.", metavar="FILE...")],
