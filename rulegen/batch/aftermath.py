@@ -189,10 +189,17 @@ def _verdict(one: Made, pages: tuple[int, int], lost: int, late: int) -> tuple[V
     if after > before:
         return "failed", f"noise rose: {before} → {after} pages"
     cut = 1 - after / before
-    least = one.low if one.low is not None else 1 - one.pages_after / one.pages if one.pages else 0.0
-    if cut < least:
+    if cut < (least := least_cut(one)):
         return "weak", f"{cut:.0%} of the pages cut, and at least {least:.0%} were claimed"
     return "held", f"{cut:.0%} of the pages cut"
+
+
+def least_cut(one: Made) -> float:
+    """The least share of the pages that ``one`` claims to cut: the low end of its interval, and never more than the
+    number of pages that it rests on allows when all of them are cut (the rule of three: Hanley and Lippman-Hand, JAMA
+    249, 1983)."""
+    most = max(0.0, 1 - 3 / one.pages) if one.pages else 0.0
+    return min(most, one.low if one.low is not None else 1 - one.pages_after / one.pages if one.pages else 0.0)
 
 
 def accuracy(outcomes: Sequence[Became]) -> float | None:
@@ -216,5 +223,6 @@ def told(outcomes: Sequence[Became], suggestions: Mapping[str, Made]) -> Iterato
         yield (
             f"{claim.id} {claim.rule}: claimed {claim.pages / week:.1f} → {claim.pages_after / week:.1f} pages for "
             f"nothing a week; since then {one.pages} → {one.pages_after} in {one.weeks:.2f} weeks, "
-            f"{one.targets} caught, {len(one.lost.split())} lost, {len(one.late.split())} late: {one.verdict} ({one.why})"
+            f"{one.targets} caught, {len(one.lost.split())} lost, {len(one.late.split())} late: "
+            f"{one.verdict} ({one.why})"
         )

@@ -39,7 +39,8 @@ def made(
     report: Report, source: str, known: Mapping[str, Made], settings: Settings, *, shadow: bool
 ) -> dict[str, Made]:
     """The accepted suggestions of ``report`` by candidate. What is ``known`` of one stays: when it was first seen,
-    what people decided, and where its request is. Changes of the routing alone touch no rule, and are not among them."""
+    what people decided, and where its request is. Changes of the routing alone touch no rule, and are left
+    out."""
     found = {}
     for one in report.suggestions:
         row = _made(one, report, source, settings, shadow)

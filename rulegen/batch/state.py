@@ -155,11 +155,11 @@ class State:
 
     def decisions(self, source: str) -> tuple[tuple[str, str, int], ...]:
         """(candidate, status, when it was seen), as they came."""
-        rows = self._database.execute(
-            "SELECT candidate, status, seen FROM decisions WHERE source = ? ORDER BY seen, candidate, status",
-            [source],
-        )
-        return tuple(rows)
+        select = "SELECT candidate, status, seen FROM decisions"
+        return tuple(self._rows(select, source, "seen, candidate, status"))
+
+    def _rows(self, select: str, source: str, order: str) -> sqlite3.Cursor:
+        return self._database.execute(f"{select} WHERE source = ? ORDER BY {order}", [source])
 
     @contextmanager
     def night(self) -> Iterator[State]:

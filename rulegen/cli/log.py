@@ -1,8 +1,8 @@
 """What a command says on standard error: lines for people, or one JSON object a line (``--log-format json``).
 
 A JSON line has ``time`` (RFC 3339, UTC), ``level`` (info, warning or error), ``message``, and what else there is to
-say. Messages quote the input, which is untrusted: no terminal escapes, no forged lines. They hold no secret: what a server
-or a user wrote is cleaned where it is read.
+say. Messages quote the input, which is untrusted: no terminal escapes, no forged lines. They hold no secret: what
+a server or a user wrote is cleaned where it is read.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rulegen.batch.aftermath import acceptance, accuracy, aftermath, standing, told
+from rulegen.batch.aftermath import acceptance, accuracy, aftermath, least_cut, standing, told
 from rulegen.batch.lock import locked
 from rulegen.batch.metrics import Night, push_metrics, registry, write_metrics
 from rulegen.batch.publish import publish
@@ -114,15 +114,15 @@ def _night(
 ) -> Night:
     stages = Stages()
     with opened(night.state) as state, watching(quiet) as progress:
-        with stages.stage("suggest"):
-            found = find(sources, settings, asked, out, progress, resource=resource, strict=strict, shadow=shadow)
         source = source_of(sources)
         known = {one.candidate: one for one in state.suggestions(source)}
+        with stages.stage("suggest"):
+            found = find(sources, settings, asked, out, progress, resource=resource, strict=strict, shadow=shadow)
         with stages.stage("look back"):
             plan = _plan(found, source, settings, known, shadow)
             outcomes = _looked_back(found, plan, sources.interval, progress)
         with stages.stage("write"):
-            publish(out, (*found.written.files, *_files(found, plan, outcomes)))
+            publish(out, (*found.written.files, *_files(found, plan, known, outcomes)))
         with stages.stage("remember"):
             _remembered(state, plan, outcomes)
         suggestions, history = state.suggestions(source), plan.seen
@@ -149,6 +149,11 @@ class Plan:
     made: Mapping[str, Made]
     decided: Sequence[tuple[Made, Status]]
     merged: Sequence[Made]
+
+    @property
+    def after(self) -> dict[str, Made]:
+        """What was decided, as it will stand in the state."""
+        return {one.candidate: replace(one, status=status) for one, status in self.decided}
 
 
 def _plan(found: Found, source: str, settings: Settings, known: Mapping[str, Made], shadow: bool) -> Plan:
@@ -179,7 +184,9 @@ def _looked_back(found: Found, plan: Plan, interval: int, progress: Progress) ->
     return aftermath(found.desk, plan.merged, interval)
 
 
-def _files(found: Found, plan: Plan, outcomes: Sequence[Became]) -> Iterator[tuple[str, bytes]]:
+def _files(
+    found: Found, plan: Plan, known: Mapping[str, Made], outcomes: Sequence[Became]
+) -> Iterator[tuple[str, bytes]]:
     """``claims.json`` and the patches of those that failed."""
     by_candidate = {one.candidate: one for one in plan.merged}
     rows = []
@@ -202,7 +209,7 @@ def _files(found: Found, plan: Plan, outcomes: Sequence[Became]) -> Iterator[tup
                 "claim": {
                     "weeks": claim.weeks,
                     "pages": [claim.pages, claim.pages_after],
-                    "least_cut": claim.low,
+                    "least_cut": least_cut(claim),
                     "caught": claim.caught,
                     "added_delay_ms": claim.delay,
                 },
@@ -222,15 +229,11 @@ def _files(found: Found, plan: Plan, outcomes: Sequence[Became]) -> Iterator[tup
         )
     document = {
         "schema": 1,
-        "acceptance": acceptance(tuple(_as_decided(plan))),
+        "acceptance": acceptance(tuple({**known, **plan.made, **plan.after}.values())),
         "accuracy": accuracy(outcomes),
         "claims": rows,
     }
     yield CLAIMS, (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "backslashreplace")
-
-
-def _as_decided(plan: Plan) -> Iterator[Made]:
-    yield from (replace(one, status=status) for one, status in plan.decided)
 
 
 def _remembered(state: State, plan: Plan, outcomes: Sequence[Became]) -> None:
