@@ -305,7 +305,7 @@ def connection(sources: Sources) -> Iterator[Connection]:
     try:
         with connect(
             sources.prometheus,
-            token=_token(sources.token_file) if sources.token_file else None,
+            token=token_in(sources.token_file) if sources.token_file else None,
             user=sources.user or None,
             ca=sources.ca or None,
             timeout_s=sources.timeout / SECOND,
@@ -332,7 +332,8 @@ def cache_directory() -> Path | None:
         return None
 
 
-def _token(path: Path) -> str:
+def token_in(path: Path) -> str:
+    """The bearer token that a file holds. Raises InputError."""
     token = read_text(path).strip()
     if not token or not token.isascii() or not token.isprintable():
         raise InputError(f"{path}: no bearer token: a file with nothing but the token is expected")
