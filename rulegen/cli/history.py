@@ -39,6 +39,7 @@ from rulegen.ingest.prometheus import (
     read_semantics,
 )
 from rulegen.ingest.rulefile import read_rules
+from rulegen.ingest.store import read_kept
 from rulegen.ingest.text import read_text
 from rulegen.intake import about_incidents, mended, settled, unread
 from rulegen.promql import Evaluator, ExpressionError, Scalar, selectors
@@ -94,12 +95,16 @@ def _from_files(sources: Sources, files: _Files) -> Read:
     samples, wrong = read_metrics(sources.metrics) if sources.metrics else (Samples(), ())
     samples, strayed = settled(samples)
     episodes, overlapping, odd = read_alerts(sources.alerts) if sources.alerts else ((), 0, ())
+    if sources.store:
+        episodes, overlapping = read_kept(sources.store)
     episodes, repaired = mended(episodes, overlapping)
     whole = _whole(samples, episodes)
     if whole is None:
-        raise InputError(f"{sources.metrics or sources.alerts}: no data: no sample and no alert")
+        raise InputError(f"{sources.metrics or sources.alerts or sources.store}: no data: no sample and no alert")
     if not whole.length:
-        raise InputError(f"{sources.metrics or sources.alerts}: data of one moment only, and a history needs more")
+        raise InputError(
+            f"{sources.metrics or sources.alerts or sources.store}: data of one moment only, and a history needs more"
+        )
     span = _narrowed(_wanted_of_files(sources, whole), samples, episodes)
     if span is None:
         raise InputError(f"no data in that range: the files hold {_shown(whole)}")

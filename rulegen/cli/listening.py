@@ -30,7 +30,9 @@ def listen_until_stopped(
     retention: str,
 ) -> None:
     """Raises InputError for options that can't be, and for a store or an address that can't be used."""
-    _installed("granian", "grpc", "google.protobuf")
+    _installed("granian", "grpc", "google.protobuf", "uvloop")
+    import uvloop
+
     from rulegen.listen.serve import Address, Wanted, serve
 
     allowed = milliseconds("--request-timeout", request_timeout, least=1)
@@ -49,7 +51,7 @@ def listen_until_stopped(
         timeout=allowed / SECOND,
         retention=milliseconds("--retention", retention, least=1),
     )
-    asyncio.run(serve(wanted, lambda line: print(f"rulegen: {line}", file=sys.stderr, flush=True)))
+    uvloop.run(serve(wanted, lambda line: print(f"rulegen: {line}", file=sys.stderr, flush=True)))
 
 
 def token(path: Path | None) -> str:

@@ -21,6 +21,7 @@ from rulegen.store.journal import Sighting
 
 MOST_QUEUED = 200_000  # alerts; a bound on memory, whatever the deadlines
 MOST_AT_ONCE = 16_384  # alerts in one commit, so that a big one does not hold up the small for long
+APART = 0.005  # seconds from one commit's begin to the next: who comes meanwhile shares it
 _GAIN = 0.125  # of a new measurement, as in RFC 6298
 _FIRST_COMMIT, _FIRST_ALERT = 0.02, 20e-6  # seconds, until something was measured
 
@@ -91,7 +92,7 @@ class Admission:
         self._queue: deque[Batch] = deque()
         self._queued = 0  # alerts
         self._busy, self._busy_since = 0, 0.0  # alerts in the commit under way
-        self._stopping = False
+        self._stopping = self._idle = False
         self._aside: deque[tuple[Callable[[], None], asyncio.Future[None]]] = deque()
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="commit", daemon=True)
@@ -107,7 +108,7 @@ class Admission:
         under_way = 0.0
         if self._busy:
             under_way = max(0.0, self.cost.of(self._busy) - (self._loop.time() - self._busy_since))
-        return under_way + self.cost.of(self._queued + alerts)
+        return under_way + APART + self.cost.of(self._queued + alerts)
 
     def submit(self, batch: Batch) -> Refusal | None:
         """Takes ``batch``, and calls its ``settled`` later; or says why not, and never calls it."""
@@ -122,7 +123,8 @@ class Admission:
         with self._wake:
             self._queue.append(batch)
             self._queued += alerts
-            self._wake.notify()
+            if self._idle:
+                self._wake.notify()
         return None
 
     def leave(self, batch: Batch) -> None:
@@ -152,12 +154,19 @@ class Admission:
         await asyncio.sleep(0)  # what the thread called for last
 
     def _run(self) -> None:
+        began = 0.0
         while True:
+            # Asleep and not waiting for news: each of them would wake this thread, and take its turn from the loop.
+            if not self._stopping and (early := began + APART - time.monotonic()) > 0:
+                time.sleep(early)
             with self._wake:
                 while not self._queue and not self._aside and not self._stopping:
+                    self._idle = True
                     self._wake.wait()
+                self._idle = False
                 if not self._queue and not self._aside:
                     return
+                began = time.monotonic()
                 aside = self._aside.popleft() if self._aside else None
                 taken, expired = self._take(time.monotonic())
             refusal, seconds = self._commit(taken) if taken else (None, 0.0)

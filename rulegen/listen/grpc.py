@@ -72,6 +72,7 @@ class _Stream:
 
     def __init__(self, admission: Admission, meters: Meters, timeout: float, deadline: float | None) -> None:
         self._admission, self._meters, self._timeout, self._deadline = admission, meters, timeout, deadline
+        self._received, self._admitted = (one.labels("grpc") for one in (meters.received, meters.admitted))
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting] = deque()
         self._refused: list[tuple[int, int, str, int]] = []  # sequence, code, message, ms
@@ -103,7 +104,7 @@ class _Stream:
         self._last = found.sequence
         entry = _Waiting(found.sequence)
         self._waiting.append(entry)
-        self._meters.received.labels("grpc").inc(len(found.alerts))
+        self._received.inc(len(found.alerts))
         try:
             sightings = list(_sightings(found))
         except ValueError as error:
@@ -116,7 +117,7 @@ class _Stream:
         batch = entry.batch = Batch(sightings, deadline, lambda refusal: self._settle(entry, refusal))
         refusal = self._admission.submit(batch)
         if refusal is None:
-            self._meters.admitted.labels("grpc").inc(len(sightings))
+            self._admitted.inc(len(sightings))
         else:
             self._settle(entry, refusal)
         return True
