@@ -22,7 +22,8 @@ from rulegen.store.journal import Sighting
 MOST_QUEUED = 200_000  # alerts; a bound on memory, whatever the deadlines
 MOST_AT_ONCE = 16_384  # alerts in one commit, so that a big one does not hold up the small for long
 APART = 0.005  # seconds from one commit's begin to the next: who comes meanwhile shares it
-_GAIN = 0.125  # of a new measurement, as in RFC 6298
+_GAIN = 0.125  # of a new deviation, as in RFC 6298
+_KEPT = 0.97  # of what commits weighed, at each new one
 _FIRST_COMMIT, _FIRST_ALERT = 0.02, 20e-6  # seconds, until something was measured
 
 
@@ -57,13 +58,13 @@ class Batch:
 
 @dataclass(slots=True)
 class Cost:
-    """What commits cost: of one ``commit`` and of one more ``alert`` in it, seconds, each an average that forgets,
-    with the mean deviation of the whole."""
+    """What commits cost: a ``commit`` and each ``alert`` in it, in seconds, by least squares over what was measured,
+    in which older commits count less and less; and the mean ``deviation`` from that."""
 
     commit: float = _FIRST_COMMIT
     alert: float = _FIRST_ALERT
     deviation: float = 0.0
-    _alerts: float = field(default=1.0)
+    _sums: tuple[float, ...] = (0.0,) * 5  # of weights, n, n², seconds, n × seconds
 
     def of(self, alerts: int) -> float:
         """How long a commit of that many takes, on the safe side."""
@@ -71,13 +72,17 @@ class Cost:
         return commits * (self.commit + 2 * self.deviation) + alerts * self.alert
 
     def measured(self, alerts: int, seconds: float) -> None:
-        expected = self.commit + alerts * self.alert
-        error = seconds - expected
+        error = seconds - self.commit - alerts * self.alert
         self.deviation += _GAIN * (abs(error) - self.deviation)
-        # What differs goes to the part that the commit mostly consisted of.
-        weight = min(1.0, alerts * self.alert / max(expected, 1e-9))
-        self.commit = max(1e-5, self.commit + _GAIN * error * (1 - weight))
-        self.alert = max(1e-7, self.alert + _GAIN * error * weight / max(1, alerts))
+        new = (1.0, alerts, alerts**2, seconds, alerts * seconds)
+        self._sums = tuple(_KEPT * old + one for old, one in zip(self._sums, new, strict=True))
+        weight, *others = self._sums
+        n, squares, took, together = (one / weight for one in others)
+        variance = squares - n * n
+        if variance > 0.01 * max(1.0, n * n):  # else commits of one size do not tell the two apart
+            self.alert = max(0.0, (together - n * took) / variance)
+        self.alert = min(self.alert, took / n)
+        self.commit = took - n * self.alert
 
 
 class Admission:

@@ -92,9 +92,8 @@ def sighted(labels: Mapping[str, str], start: int, last: int, over: bool, now: i
 
 def canonical(labels: Mapping[str, str]) -> str:
     """The labels as the store has them: JSON, sorted by name, without those of an empty value."""
-    if "" in labels.values():
-        labels = {name: value for name, value in labels.items() if value}
-    return _ordered.encode(labels).decode()
+    kept = {name: value for name, value in labels.items() if value} if "" in labels.values() else dict(labels)
+    return _ordered.encode(kept).decode()
 
 
 def _add(
