@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -156,6 +157,7 @@ def _grpc_server(wanted: Wanted, admission: Admission, meters: Meters, named: li
 def _http_server(wanted: Wanted, app: Http, named: list[str]) -> Any:
     if wanted.http is None:
         return None
+    _free(wanted.http)
     named.append(f"{'https' if wanted.certificate else 'http'}://{wanted.http}")
     return Server(
         app,
@@ -172,6 +174,18 @@ def _http_server(wanted: Wanted, app: Http, named: list[str]) -> Any:
         ssl_ca=wanted.authority,
         ssl_client_verify=wanted.authority is not None,
     )
+
+
+def _free(address: Address) -> None:
+    """Granian would share a port with another server that does; two of them would each get some of the alerts.
+    Raises InputError where the address can't be had alone."""
+    try:
+        family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind((address.host, address.port))
+    except OSError as error:
+        raise InputError(f"--http {address}: cannot listen there: {error.strerror or error}") from None
 
 
 async def _reachable(address: Address, served: asyncio.Task[None] | None) -> None:
