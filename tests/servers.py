@@ -61,8 +61,8 @@ def prometheus(
     """A running Prometheus; gives its URL.
 
     Works in ``home`` on a copy of the data directory ``tsdb`` (none: empty). ``rules`` are rule files and ``targets``
-    the host:port of what it scrapes, both every ``interval``; ``alertmanagers`` are where it sends alerts. Where ``flags`` name a web configuration with TLS,
-    ``tls`` is what trusts its certificate.
+    the host:port of what it scrapes, both every ``interval``; ``alertmanagers`` are where it sends alerts. Where
+    ``flags`` name a web configuration with TLS, ``tls`` is what trusts its certificate.
     """
     program = binary("prometheus")
     home.mkdir(parents=True, exist_ok=True)

@@ -46,8 +46,8 @@ class Writer(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """Alerts that are kept together or not at all. ``deadline`` is a time of the loop's clock; ``settled`` is called
-    once, in the loop, with None when they are durable, else with why they are not."""
+    """Alerts, at least one, that are kept together or not at all. ``deadline`` is a time of the loop's clock;
+    ``settled`` is called once, in the loop, with None when they are durable, else with why they are not."""
 
     sightings: Sequence[Sighting]
     deadline: float

@@ -34,7 +34,7 @@ class Push:
     def __init__(self, admission: Admission, meters: Meters, *, token: str, timeout: float) -> None:
         self._admission, self._meters, self._timeout = admission, meters, timeout
         self._token = f"Bearer {token}".encode() if token else b""
-        self.open = 0  # streams
+        self._open = meters.open.labels("grpc")
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Messages stay bytes until it is their turn: a stream's bytes are cheaper to hold than its objects."""
@@ -49,7 +49,7 @@ class Push:
         left = context.time_remaining()
         loop = asyncio.get_running_loop()
         stream = _Stream(self._admission, self._meters, self._timeout, None if left is None else loop.time() + left)
-        self.open += 1
+        self._open.inc()
         acks = asyncio.create_task(stream.acknowledge(context))
         try:
             while (message := await context.read()) is not grpc.aio.EOF:
@@ -60,7 +60,7 @@ class Push:
             stream.finish()
             await acks
         finally:
-            self.open -= 1
+            self._open.dec()
             stream.leave()
             acks.cancel()
         if stream.wrong:
@@ -110,6 +110,9 @@ class _Stream:
         except ValueError as error:
             self._meters.invalid.labels("grpc").inc(len(found.alerts))
             self._refuse(entry, _INVALID, str(error), 0)
+            return True
+        if not sightings:  # nothing is to be kept, and so it is
+            self._settle(entry, None)
             return True
         deadline = self._loop.time() + min(self._timeout, found.timeout_ms / 1000 or self._timeout)
         if self._deadline is not None:

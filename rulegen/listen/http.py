@@ -45,13 +45,13 @@ class Http:
         self._admission, self._meters, self._timeout = admission, meters, timeout
         self._token = f"Bearer {token}".encode() if token else b""
         self._loop = asyncio.get_running_loop()
-        self.open = 0  # requests under way
+        self._open = meters.open.labels("http")
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         if scope.proto != "http":
             protocol.close(403)
             return
-        self.open += 1
+        self._open.inc()
         try:
             await self._answer(scope, protocol)
         except Answer as answer:
@@ -59,7 +59,7 @@ class Http:
         except _Left:
             protocol.response_empty(499, [])  # nobody reads it
         finally:
-            self.open -= 1
+            self._open.dec()
 
     async def _answer(self, scope: Any, protocol: Any) -> None:
         began = self._loop.time()

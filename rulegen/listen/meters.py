@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from rulegen.listen.admission import Admission, Refusal
@@ -40,12 +42,16 @@ class Meters:
         self.wait = Gauge(
             "rulegen_listen_wait_seconds", "Expected time until an alert is durable.", registry=self.registry
         )
+        self.open = Gauge("rulegen_listen_open", "Requests and streams under way.", ["input"], registry=self.registry)
+        self.tasks = Gauge("rulegen_listen_tasks", "Tasks of the event loop.", registry=self.registry)
         for source in ("http", "webhook", "grpc"):
             self.received.labels(source), self.admitted.labels(source), self.invalid.labels(source)
             for reason in Refusal:
                 self.refused.labels(source, reason.value)
 
     def watch(self, admission: Admission) -> None:
+        """Called in the event loop, as :meth:`text` is."""
+        self.tasks.set_function(lambda: len(asyncio.all_tasks()))
         self.queued.set_function(lambda: admission.queued)
         self.wait.set_function(lambda: admission.wait(1))
 
