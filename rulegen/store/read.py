@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,7 +52,7 @@ def read_store(path: Path, start: int, end: int) -> Kept:
         found = sorted((_labels(names[labelset]), parts) for labelset, parts in by_set.items())
     except sqlite3.Error as error:
         raise failure(path, error) from None
-    except (KeyError, ValueError, msgspec.MsgspecError) as error:
+    except (KeyError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: damaged: {error}") from None
     finally:
         store.close()
@@ -85,4 +85,4 @@ def _joined(parts: list[Periods]) -> Periods:
 
 
 def _labels(text: str) -> Labels:
-    return Labels(msgspec.json.decode(text, type=dict[str, str]))
+    return Labels(json.loads(text))
