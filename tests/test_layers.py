@@ -28,7 +28,10 @@ ALLOWED: dict[str, set[str]] = {
     # Go's text/template, in which rules write labels and annotations: replay needs it, as labels are an alert's
     # identity, and so do the unit tests of rules, which compare annotations.
     "gotemplate": ENGINE,
+    "store": NOUNS,  # alert episodes in a file
     **dict.fromkeys(STAGES, LOWER),
+    "ingest": LOWER | {"store"},
+    "listen": NOUNS | {"store"},
     "propose": LOWER | {"shipped"},  # its prompts are files that ship with rulegen
     "intake": LOWER | {"cluster"},  # what was read → what a run can work on
     "desk": LOWER | set(STAGES),
@@ -43,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "report": LOWER | set(STAGES) | {"desk", "pager", "reroute"},
     "picture": LOWER | set(STAGES) | {"desk"},  # what was judged → what a report draws
     "pipeline": LOWER | set(STAGES) | {"desk", "pager", "relabelling", "reroute", "report"},
-    "cli": LOWER | set(STAGES) | PIPELINE | {"shipped"},
+    "cli": LOWER | set(STAGES) | PIPELINE | {"shipped", "listen"},
     "train": NOUNS | {"shipped"},  # makes worlds, and so must not know how they are judged
 }
 PURE = ("core", "promql", "gotemplate", "cluster", "templates", "replay", "score")

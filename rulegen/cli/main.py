@@ -11,6 +11,8 @@ import typer
 
 from rulegen import __version__
 from rulegen.cli.demo import demo
+from rulegen.cli.listen import listen
+from rulegen.cli.push import push
 from rulegen.cli.query import query
 from rulegen.cli.replay import replay
 from rulegen.cli.suggest import suggest
@@ -51,6 +53,8 @@ app.command()(replay)
 app.command()(demo)
 app.command()(query)
 app.command()(test)
+app.command()(listen)
+app.command()(push)
 
 
 def run() -> NoReturn:

@@ -23,6 +23,7 @@ Texts = list[str]
 
 Prometheus = Annotated[str, opt("--prometheus", "URL of a Prometheus-compatible API.", READ, "URL")]
 Metrics = Annotated[Path | None, opt("--metrics", "OpenMetrics text with times; may be gzip.", READ, "FILE")]
+Store = Annotated[Path | None, opt("--store", "What rulegen listen keeps.", READ, "FILE")]
 Rules = Annotated[Files | None, opt("--rules", "Rule file or directory; may be repeated.", READ, "PATH")]
 Incidents = Annotated[Path | None, opt("--incidents", "CSV or YAML: id, start, end, labels.", READ, "FILE")]
 Impact = Annotated[str, opt("--impact", "PromQL that holds while something is wrong.", READ, "EXPR")]

@@ -15,6 +15,7 @@ COMPARE = "What to set beside it"
 def replay(
     prometheus: options.Prometheus = "",
     metrics: options.Metrics = None,
+    store: options.Store = None,
     rules: options.Rules = None,
     incidents: options.Incidents = None,
     impact: options.Impact = "",
@@ -62,6 +63,7 @@ def replay(
     sources = Sources(
         prometheus=prometheus,
         metrics=metrics,
+        store=store,
         rules=tuple(rules or ()),
         compare=tuple(compare or ()),
         incidents=incidents,
