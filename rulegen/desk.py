@@ -182,6 +182,7 @@ class Desk:
                 companions=beside[ref],
                 watched=self.replayer.watched(ref, firings.grid),
                 vanished=self.replayer.vanished(ref, firings),
+                unseen=self.replayer.unseen(ref, firings),
                 learned=self._learned(parts),
                 indicator=indicator(rule, every, metrics),
             )
