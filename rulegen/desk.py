@@ -182,6 +182,7 @@ class Desk:
                 companions=beside[ref],
                 watched=self.replayer.watched(ref, firings.grid),
                 vanished=self.replayer.vanished(ref, firings),
+                unseen=self.replayer.unseen(ref, firings),
                 learned=self._learned(parts),
                 indicator=indicator(rule, every, metrics),
             )
@@ -282,7 +283,7 @@ class Desk:
             return
         mine, other = self.fired[cluster.ref], self.fired[companion.ref]
         if missing := uncovered(self.judge, mine, [other], parts.known):
-            yield f"{name} does not page for {missing} of its {len(mine)} firings"
+            yield f"{name} does not page for {missing} of its firings"
         elif companion.ref > cluster.ref and not uncovered(self.judge, other, [mine], parts.known):
             yield f"{name} says the same, and of two such rules the first stays"
 

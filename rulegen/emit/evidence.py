@@ -90,6 +90,7 @@ _FACT_NUMBERS = (
     "incidents_touched",
     "watched",
     "vanished_share",
+    "unseen_share",
 )
 
 
