@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,7 @@ from rulegen.train.families import Family
 from rulegen.train.lexicon import Lexicon
 from rulegen.train.noise import spells
 from rulegen.train.plot import Signal, Stage
+from rulegen.train.schedule import Opening
 from rulegen.train.signals import daily, lay, wander
 from rulegen.train.topology import Target
 
@@ -42,6 +44,7 @@ class Canvas:
     parts: tuple[Part, ...]
     hold: int = 0
     window: int = 0
+    trickle: bool = False  # whether hardly anybody asks at night
     level: Values = field(init=False)
     signals: list[Signal] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
@@ -92,11 +95,21 @@ class Canvas:
         shape = base + (height - base) * up
         lay(self.level[part], ticks, shape * self.rng.uniform(1 - ripple, 1 + ripple, length))
 
+    def feel(self, others: Sequence[Opening]) -> None:
+        """Most rules also see the incidents of the other rules of their service, a little earlier or later."""
+        if self.rng.random() < 0.35:
+            return
+        for opening in others:
+            late, parts, height = int(self.rng.integers(0, 6)), self.some(1.0), self.rng.uniform(1.5, 4.0)
+            start = opening.start + late
+            for part in parts:
+                self.raise_to(int(part), (start, min(self.n, start + 25 + self.slack)), height)
+
     def open_incidents(self) -> None:
         """Paints the incidents of the stage. Most are worse, longer or wider than noise; some hide in it."""
         rng = self.rng
         width = float(rng.choice((0.0, 0.5, 1.0, 1.0)))
-        manner = str(rng.choice(("plain", "plain", "plain", "ramp", "jumpy")))
+        manner = str(rng.choice(("plain", "plain", "plain", "ramp", "jumpy", "jumpy")))
         height = rng.uniform(*((1.15, 1.5), (1.5, 2.5), (2.5, 5.0))[int(rng.integers(3))])
         for opening in self.stage.openings:
             hard = opening.id == self.stage.hidden
@@ -106,5 +119,5 @@ class Canvas:
             parts = [self.any_part()] if hard and rng.random() < 0.3 else self.some(width)
             for part in parts:
                 self.raise_to(part, ticks, height * rng.uniform(0.9, 1.1), rise=6 if manner == "ramp" else 1)
-                if manner == "jumpy" and hard:
+                if manner == "jumpy":
                     self.level[part, ticks[0] : ticks[1]][2::4] = 0.7

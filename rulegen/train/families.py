@@ -6,10 +6,25 @@ from dataclasses import dataclass
 from typing import Literal
 
 Role = Literal[
-    "high", "low", "used", "free", "counter", "requests", "latency", "alive", "broken", "stamp", "restarts", "stored"
+    "high",
+    "low",
+    "used",
+    "free",
+    "counter",
+    "requests",
+    "latency",
+    "alive",
+    "broken",
+    "stamp",
+    "restarts",
+    "stored",
+    "latched",
+    "lagging",
+    "absent",
 ]
 """A gauge that is bad when high or low; used of a capacity, or free of it; a counter of what should not happen; requests
-by status; a histogram of latency; a flag that should be 1, or 0; the time of the last success; restarts; what grows."""
+by status; a histogram of latency; a flag that should be 1, or 0; the time of the last success; restarts; what fills up;
+a counter compared as it stands; two gauges of which one lags; something that must be there."""
 
 
 @dataclass(frozen=True, slots=True)

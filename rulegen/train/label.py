@@ -2,8 +2,8 @@
 
 python -m rulegen.train.label --seeds 0..1000 --out DIR [--workers 2]
 
-One shard for every ``SHARD`` seeds, ``shard-NNNNN.jsonl.gz``; one cluster a line. The same seeds give the same bytes, a
-shard that exists is not made again, and one that is not finished does not exist.
+One shard for every ``SHARD`` seeds, ``shard-NNNNN.jsonl.gz``; one cluster a line. The same seeds give the same bytes,
+a shard that exists is not made again, and one that is not finished does not exist.
 """
 
 from __future__ import annotations
@@ -22,26 +22,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from rulegen.core.candidate import Proposal
 from rulegen.core.cluster import Cluster
 from rulegen.core.durations import MINUTE
 from rulegen.core.history import History
+from rulegen.core.marks import marks
 from rulegen.core.outcome import Verdict
+from rulegen.core.routing import Routing
 from rulegen.core.settings import Settings
-from rulegen.desk import Desk
+from rulegen.desk import Desk, Selection
 from rulegen.errors import InputError, RulegenError
+from rulegen.pager import Pager
 from rulegen.propose.offer import Offer, offers_for
 from rulegen.propose.prompt import build_prompt
 from rulegen.propose.search import enumerate_proposals
 from rulegen.score.gate import Standing
-from rulegen.score.parts import split
+from rulegen.score.parts import Parts, split
 from rulegen.templates import TEMPLATES
 from rulegen.train.answers import write_answer
 from rulegen.train.facts import facts_row
-from rulegen.train.ranking import best
-from rulegen.train.wild import draw_history
+from rulegen.train.polish import polished
+from rulegen.train.ranking import costs_of, likeliest
+from rulegen.train.routes import routed
+from rulegen.train.wild import draw_world
 
 SHARD = 20  # seeds
 TRIES = 24  # proposals of each template, likeliest first
@@ -76,32 +78,55 @@ def shards(text: str) -> tuple[Shard, ...]:
 
 def label_world(seed: int) -> Iterator[Line]:
     """The labelled clusters of the world of ``seed``, in the order of its rules."""
-    history, page = draw_history(seed)
-    yield from label(history, Settings(page=page), seed)
+    world = draw_world(seed)
+    for line in label(world.history, Settings(page=world.page), world.routing):
+        story = world.stories.get(str(line.pop("rule")), "")
+        yield {"world": seed, **line, "story": story}
 
 
-def label(history: History, settings: Settings, seed: int) -> Iterator[Line]:
+def label(history: History, settings: Settings, routing: Routing | None = None) -> Iterator[Line]:
     """One line for each cluster of ``history``: what is asked, what should be answered, and everything tried."""
     propose = partial(enumerate_proposals, templates=TEMPLATES, limit=TRIES)
-    desk = Desk.of(history, settings, propose, MINUTE, lambda *_: None)
+    known = () if routing is None else marks(routing)
+    desk = Desk.of(history, settings, propose, MINUTE, lambda *_: None, known)
     parts = split(desk.judge)
     selection = desk.select(parts)
-    standing = desk.standing(parts)
+    standing, pager = desk.standing(parts), Pager.of(desk, routing)
     for cluster in selection.clusters:
         offers = offers_for(cluster, TEMPLATES)
-        verdicts = selection.verdicts[cluster.ref]
-        passed = [verdict for verdict in verdicts if verdict.passed]
-        chosen, left = best(standing, cluster.ref, passed)
+        answer, left, tried = _judged(standing, pager, parts, selection, cluster, offers)
         yield {
-            "world": seed,
+            "rule": cluster.rule.name,
             "cluster": cluster.id,
             "pattern": cluster.pattern.value,
             "prompt": build_prompt(cluster, offers),
-            "answer": None if chosen is None else write_answer(chosen.candidate.proposal, offers),
+            "answer": answer,
             "left": round(left, 4),
             "facts": {name: _short(value) for name, value in facts_row(cluster).items()},
-            "tried": [_tried(standing, cluster, verdict, offers) for verdict in verdicts],
+            "tried": tried,
         }
+
+
+def _judged(
+    standing: Standing, pager: Pager, parts: Parts, selection: Selection, cluster: Cluster, offers: Sequence[Offer]
+) -> tuple[str | None, float, list[list[object]]]:
+    """The answer to learn for ``cluster`` (None: leave it alone), what it leaves of the noise, and all tried."""
+    ref = cluster.ref
+    verdicts = [one for one in selection.verdicts[ref] if one.candidate.change != "routing"]
+    verdicts += polished(standing, pager.desk, cluster, offers, verdicts)
+    passed = [one for one in verdicts if one.passed]
+    changes = routed(pager, parts, selection, cluster)
+    allowed = [one for one in changes if not one.reason]
+    costs = [*costs_of(standing, ref, passed), *(one.left for one in allowed)]
+    candidates = [*(one.candidate for one in passed), *(one.candidate for one in allowed)]
+    at = likeliest(costs, [one.proposal.template for one in candidates])
+    tried = [_tried(standing, cluster, one, offers) for one in verdicts]
+    for one in changes:
+        answer = write_answer(one.candidate.proposal, offers)
+        tried.append([answer, int(not one.reason), round(one.cut, 3), round(one.cut, 3), one.reason[:REASON]])
+    if at is None:
+        return None, 1.0, tried
+    return write_answer(candidates[at].proposal, offers), costs[at], tried
 
 
 def _tried(standing: Standing, cluster: Cluster, verdict: Verdict, offers: Sequence[Offer]) -> list[object]:

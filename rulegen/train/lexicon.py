@@ -81,6 +81,7 @@ _ENDINGS: dict[Role, tuple[tuple[str, str], ...]] = {
     "restarts": (("restarts_total", "few"), ("failovers_total", "few"), ("crashes_total", "few")),
     "stored": (("free_bytes", "bytes"), ("available_bytes", "bytes")),
 }
+_LIKE: dict[Role, Role] = {"latched": "counter", "lagging": "high", "absent": "alive"}
 _WHOLES = ("limit", "capacity", "max", "total", "quota")
 _PARTS = (
     *("queue", "topic", "device", "route", "handler", "shard", "tenant", "zone", "pool", "operation", "kind", "lane"),
@@ -156,6 +157,7 @@ class Lexicon:
 
     def family(self, role: Role) -> Family:
         """A metric family for ``role``: a real exporter's, or a made-up one."""
+        role = _LIKE.get(role, role)
         known = [one for one in FAMILIES if one.role == role and held_out(one.name) == self.unseen]
         if known and self.rng.random() >= MADE_UP:
             return pick(self.rng, known)

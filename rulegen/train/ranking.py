@@ -9,7 +9,7 @@ from rulegen.core.rule import RuleRef
 from rulegen.score.choose import options_for
 from rulegen.score.gate import Standing
 
-EQUAL = 0.03  # of the rule's noise, effort included: closer than this is equally good
+EQUAL = 0.05  # of the rule's noise, effort included: closer than this is equally good
 # How often people choose a kind of change where an alert is noisy, in percent of the commits that do so (897 commits of
 # 27 repositories; `human-tunings`). Kinds that hardly anybody chose get a share of a percent, so that order decides.
 PRIOR = {
@@ -41,18 +41,21 @@ PRIOR = {
 }
 
 
-def best(standing: Standing, ref: RuleRef, passed: Sequence[Verdict]) -> tuple[Verdict | None, float]:
-    """The change to learn for the rule at ``ref`` among those that the gate let through, and what it leaves.
+def likeliest(costs: Sequence[float], templates: Sequence[str]) -> int | None:
+    """Which of several accepted changes to learn: ``costs`` are what each leaves of the rule's noise, as a share and
+    with a little for effort; ``templates`` say of which kind it is.
 
-    What is left is a share of the rule's noise with a little for effort (:mod:`rulegen.score.choose`); None and 1.0
-    where leaving the rule alone costs no more. Of those within ``EQUAL`` of the least, the likeliest kind wins, then
-    the least.
+    None where leaving the rule alone costs no more. Of those within ``EQUAL`` of the least, the likeliest kind wins,
+    then the least.
     """
-    as_it_is, *options = options_for(standing, ref, passed)
-    costs = [option.cost / as_it_is.cost if as_it_is.cost else 1.0 for option in options]
     least = min(costs, default=1.0)
     if least >= 1.0:
-        return None, 1.0
-    near = [at for at, cost in enumerate(costs) if cost <= min(least + EQUAL, 1.0)]
-    at = min(near, key=lambda at: (-PRIOR[passed[at].candidate.proposal.template], costs[at], at))
-    return passed[at], costs[at]
+        return None
+    near = [at for at, cost in enumerate(costs) if cost <= least + EQUAL and cost < 1.0]
+    return min(near, key=lambda at: (-PRIOR[templates[at]], costs[at], at))
+
+
+def costs_of(standing: Standing, ref: RuleRef, passed: Sequence[Verdict]) -> list[float]:
+    """What each of ``passed`` leaves of the noise of the rule at ``ref`` (:mod:`rulegen.score.choose`); 1 is all."""
+    as_it_is, *options = options_for(standing, ref, passed)
+    return [option.cost / as_it_is.cost if as_it_is.cost else 1.0 for option in options]

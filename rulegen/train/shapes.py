@@ -142,13 +142,9 @@ def _free(rng: np.random.Generator) -> Shape:
 
 def _counter(rng: np.random.Generator) -> Shape:
     window = int(pick(rng, WINDOWS))
-    form = pick(
-        rng, ("rate", "rate", "rate", "increase", "increase", "sum rate", "sum rate", "some", "stands at", "irate")
-    )
+    form = pick(rng, ("rate", "rate", "rate", "increase", "increase", "sum rate", "sum rate", "some", "irate"))
 
     def write(canvas: Canvas) -> tuple[str, tuple[Signal, ...]]:
-        if form == "stands at":
-            return _stands_at(canvas)
         limit, name = canvas.words.threshold("rate"), canvas.family.name  # a second
         if form == "some":
             limit = float(pick(canvas.rng, (1, 3, 5, 10, 20))) / (60 * window)
@@ -174,11 +170,15 @@ def _counter(rng: np.random.Generator) -> Shape:
                 return f"irate({metric}[{window}m]) > {number(limit)}", signals
         return f"rate({metric}[{window}m]) > {number(limit)}", signals
 
-    return Shape(window if form != "stands at" else 0, write)
+    return Shape(window, write)
+
+
+def _latched(rng: np.random.Generator) -> Shape:
+    """A counter compared as it stands: once beyond, it stays there until the pod is replaced."""
+    return Shape(0, _stands_at)
 
 
 def _stands_at(canvas: Canvas) -> tuple[str, tuple[Signal, ...]]:
-    """A counter compared as it stands: once beyond, it stays there until the pod is replaced."""
     rng, limit = canvas.rng, float(pick(canvas.rng, (5, 10, 20, 50)))
     measure = Measure(canvas.family.name.removesuffix("_total"), "counter", "Events.", quantum=1)
     level = np.nan_to_num(canvas.level, nan=0.3)
@@ -203,12 +203,14 @@ def _requests(rng: np.random.Generator) -> Shape:
     def write(canvas: Canvas) -> tuple[str, tuple[Signal, ...]]:
         draw, stage = canvas.rng, canvas.stage
         limit, family, by = canvas.words.threshold("failing"), canvas.family, _keys(canvas)
-        busiest = float(pick(draw, (0.05, 0.3, 2.0, 10.0, 30.0)))
+        busiest = float(pick(draw, (0.3, 1.0) if canvas.trickle else (0.3, 2.0, 10.0, 30.0)))
         level = np.nan_to_num(canvas.level, nan=0.3)
         level = np.where(level < 1, level * 0.5, level)
         traffic = (
             busiest * daily(stage.axis, float(pick(draw, (0.02, 0.1, 0.3)))) * (1 + wander(draw, canvas.n, 0.05))
         )
+        if canvas.trickle:
+            traffic[daily(stage.axis, 0.0) < 0.35] = 0.008
         for opening in stage.openings:  # an incident that nobody runs into is none
             traffic[opening.start : opening.start + 90] = np.maximum(traffic[opening.start : opening.start + 90], 0.4)
         failing = np.minimum(level * limit, 1.0)
@@ -265,15 +267,10 @@ def _latency(rng: np.random.Generator) -> Shape:
 
 
 def _alive(rng: np.random.Generator) -> Shape:
-    form = pick(rng, (*("== 0",) * 3, "!= 1", "< 1", "count", "avg", "min", "sum", *("absent",) * 3))
+    form = pick(rng, (*("== 0",) * 3, "!= 1", "< 1", "count", "avg", "min", "sum"))
 
     def write(canvas: Canvas) -> tuple[str, tuple[Signal, ...]]:
         name, by = canvas.family.name, _keys(canvas)
-        if form == "absent" and len(canvas.parts) == 1:
-            there = np.where(canvas.level < 1, 1.0, np.nan)
-            one = {**_always(canvas), canvas.stage.dialect.service: canvas.stage.service.name}
-            inner = ", ".join(f'{label}="{value}"' for label, value in one.items())
-            return f"absent({name}{{{inner}}})", _gauges(canvas, name, there, 1)
         signals = _gauges(canvas, name, np.where(np.isnan(canvas.level), np.nan, canvas.level < 1), 1)
         metric = _select(canvas, name)
         match form:
@@ -285,7 +282,55 @@ def _alive(rng: np.random.Generator) -> Shape:
                 return f"min by ({by}) ({metric}) == 0", signals
             case "sum":
                 return f"sum by ({by}) ({metric}) < {len(canvas.parts)}", signals
-        return f"{metric} {'== 0' if form == 'absent' else form}", signals
+        return f"{metric} {form}", signals
+
+    return Shape(0, write)
+
+
+def _absent(rng: np.random.Generator) -> Shape:
+    """Whether something is there at all; of a series that is bad, nothing is scraped."""
+
+    def write(canvas: Canvas) -> tuple[str, tuple[Signal, ...]]:
+        name, dialect = canvas.family.name, canvas.stage.dialect
+        signals = _gauges(canvas, name, np.where(canvas.level < 1, 1.0, np.nan), 1)
+        one = {**canvas.stage.scope, dialect.service: canvas.stage.service.name}
+        inner = ", ".join(f'{label}="{value}"' for label, value in one.items())
+        return f"absent({name}{{{inner}}})", signals
+
+    return Shape(5, write)  # for five minutes the last sample counts
+
+
+def _lagging(rng: np.random.Generator) -> Shape:
+    """What went in against what came out, where the second is known some minutes later than the first."""
+    form, late = pick(rng, ("difference", "ratio", "share")), int(rng.integers(2, 6))
+
+    def write(canvas: Canvas) -> tuple[str, tuple[Signal, ...]]:
+        draw, stem = canvas.rng, canvas.words.made_up()
+        first, second = pick(
+            draw, (("sent", "received"), ("enqueued", "processed"), ("desired", "ready"), ("in", "out"))
+        )
+        level = np.nan_to_num(canvas.level, nan=0.3)
+        scale = float(pick(draw, (20, 100, 1000)))
+        begun = (level >= 1) & (np.roll(level, 1, axis=1) < 1)  # a step of the load begins
+        load = scale * (1 + 0.1 * np.stack([wander(draw, canvas.n, 1, 30) for _ in canvas.parts]))
+        follows = load.copy()
+        near = [one.start for one in canvas.stage.openings]
+        for row in range(len(load)):
+            for at in np.flatnonzero(begun[row]):
+                if any(-10 < at - start < 60 for start in near):
+                    follows[row, at : at + 30] *= 0.3  # really behind
+                else:
+                    load[row, at : at + 90] *= draw.uniform(1.6, 2.5)
+                    follows[row, at + late : at + late + 90] = load[row, at : at + 90][: canvas.n - at - late]
+        ahead, behind = f"{stem}_{first}", f"{stem}_{second}"
+        signals = (*_gauges(canvas, ahead, load, 1), *_gauges(canvas, behind, follows, 1))
+        one, two = _select(canvas, ahead), _select(canvas, behind)
+        match form:
+            case "difference":
+                return f"{one} - {two} > {number(0.4 * scale)}", signals
+            case "ratio":
+                return f"{one} / {two} > 1.4", signals
+        return f"{two} / {one} < 0.7", signals
 
     return Shape(0, write)
 
@@ -384,6 +429,9 @@ _SHAPES: dict[Role, Callable[[np.random.Generator], Shape]] = {
     "stamp": _stamp,
     "restarts": _restarts,
     "stored": _stored,
+    "latched": _latched,
+    "lagging": _lagging,
+    "absent": _absent,
 }
 
 

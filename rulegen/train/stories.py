@@ -42,7 +42,7 @@ class Story:
 def spikes(canvas: Canvas) -> None:
     """Short peaks of single series, often higher than any incident."""
     height = canvas.rng.uniform(1.2, 3.0)
-    for ticks in canvas.spells((1, 4), (1.5, 4)):
+    for ticks in canvas.spells((1, int(canvas.rng.integers(2, 5))), (1.5, 4)):
         canvas.raise_to(canvas.any_part(), ticks, height * canvas.rng.uniform(0.8, 1.3))
 
 
@@ -243,6 +243,9 @@ def caused(canvas: Canvas) -> None:
         cause[max(0, ticks[0] - int(rng.integers(2, 5))) : ticks[1] + 2] = rng.uniform(1.3, 2.0)
         for part in canvas.some(float(rng.choice((0.5, 1.0)))):
             canvas.raise_to(int(part), ticks, height)
+    for opening in stage.openings:
+        if rng.random() < 0.7:
+            cause[opening.start : opening.start + 30] = rng.uniform(1.5, 2.5)
     canvas.signals.append(Signal(measure, stage.service.whole, cause * limit, 1))
     name = canvas.words.alert(Family(measure.name, "high"))
     severity = stage.page if rng.random() < 0.6 else stage.ticket
@@ -281,6 +284,25 @@ def churn(canvas: Canvas) -> None:
             canvas.raise_to(part, ticks, height)
 
 
+def trickle(canvas: Canvas) -> None:
+    """At night one failed request of three is a third."""
+    night = daily(canvas.stage.axis, 0.0) < 0.35
+    canvas.level[:, night & canvas.stage.free] = canvas.rng.uniform(0.8, 2.5)
+    canvas.trickle = True
+
+
+def blinks(canvas: Canvas) -> None:
+    """Gone for a few minutes now and then, and there again."""
+    for ticks in canvas.spells((2, 7), (2, 5)):
+        canvas.raise_to(canvas.any_part(), ticks, 3.0)
+
+
+def steps(canvas: Canvas) -> None:
+    """Something begins; what is measured says how it goes on."""
+    for ticks in canvas.spells((6, 30), (2, 4), 90):
+        canvas.raise_to(canvas.any_part(), ticks, 2.0)
+
+
 def _while_free(canvas: Canvas, ticks: Ticks, paint: Callable[[Ticks], None]) -> None:
     """Paints the pieces of ``ticks`` that lie away from incidents, if they are long enough to fire."""
     inside = np.flatnonzero(canvas.stage.free[ticks[0] : ticks[1]]) + ticks[0]
@@ -297,7 +319,7 @@ STORIES: tuple[Story, ...] = (
     Story("storms", storms, ANY, series=(3, 8), often=3),
     Story("singles", singles, ANY, series=(3, 8), often=3),
     Story("few", few, ANY, series=(3, 9), often=3),
-    Story("all but one", all_but_one, ANY, series=(4, 9)),
+    Story("all but one", all_but_one, ANY, series=(6, 9), often=3),
     Story("chronic", chronic, (*LEVELS, "alive", "broken"), series=(1, 4)),
     Story("stuck", stuck, (*LEVELS, "alive", "broken"), series=(1, 4), often=1),
     Story("nightly", nightly, (*LEVELS, "alive", "broken"), series=(1, 4), often=3),
@@ -310,5 +332,10 @@ STORIES: tuple[Story, ...] = (
     Story("caused", caused, (*LEVELS, "alive"), series=(1, 5), often=3),
     Story("gaps", gaps, ("high", "low", "used", "free"), holds=(0, 1, 2), series=(1, 4)),
     Story("restless", restless, ("high", "low", "used", "free"), holds=(0, 0, 1), series=(1, 3)),
+    Story("trickle", trickle, ("requests",), holds=(0, 0, 1), series=(1, 2), often=3),
+    Story("blinks", blinks, ("absent", "absent", "alive"), holds=(0, 0, 1, 2, 5), series=(1, 3), often=3),
+    Story("latched", steps, ("latched",), holds=(0, 0, 1, 5), series=(1, 4), often=2),
+    Story("lagging", steps, ("lagging",), holds=(0, 0, 1), series=(1, 3), often=3),
+    Story("filling", mild, ("stored",), holds=(0, 5), series=(1, 3), often=2),
     Story("churn", churn, ("high", "low", "counter", "used"), series=(2, 5)),
 )

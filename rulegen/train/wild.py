@@ -1,13 +1,13 @@
 """Random histories to learn from: from a seed alone, a team's way of naming things, its services, rules, noise, incidents.
 
-Where a recipe spells a world out, here everything is drawn: what is measured, how it is asked for, how noise comes about
-and what hides in it. Seeds from ``UNSEEN`` on are for evaluation: their words, and their topologies (more services, more
-pods, longer), occur in no other seed's world.
+Where a recipe spells a world out, here everything is drawn: what is measured, how it is asked for, how noise comes
+about and what hides in it. Seeds from ``UNSEEN`` on are for evaluation: their words, and their topologies (more services,
+more pods, longer), occur in no other seed's world.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,26 +15,29 @@ import numpy as np
 from rulegen.core.durations import MINUTE
 from rulegen.core.history import History, recordings
 from rulegen.core.incident import IncidentRecord
-from rulegen.core.labels import EMPTY, Labels
+from rulegen.core.labels import ALERT_NAME, EMPTY, Labels
+from rulegen.core.routing import Inhibition, Matcher, Receiver, Route, Routing
 from rulegen.core.rule import Rule, RuleGroup, RuleSet
 from rulegen.core.series import Samples, Series
+from rulegen.core.timeinterval import TimeInterval
 from rulegen.train.axis import Axis
 from rulegen.train.canvas import Canvas, Part
 from rulegen.train.chance import pick, stream
 from rulegen.train.families import Family, Role
 from rulegen.train.lexicon import UNSEEN, Lexicon
-from rulegen.train.plot import CALM, Kind, Plot, Stage
+from rulegen.train.plot import CALM, Kind, Plot, Stage, Truth
 from rulegen.train.plots import KINDS
 from rulegen.train.schedule import ROOM, Opening, Wish, draw_openings
 from rulegen.train.scrape import scrape
 from rulegen.train.shapes import draw_shape
 from rulegen.train.stories import STORIES, Story
-from rulegen.train.topology import Service, draw_service
+from rulegen.train.topology import draw_service
 from rulegen.train.vocabulary import Dialect, draw_dialect
 
 START = 1_767_571_200_000  # 2026-01-05, a Monday
 PLOTS = 0.12  # share of the rules whose story is one of the demo's plots
 TWIN = 0.1  # share of the rules that another rule repeats
+ROUTED = 0.35  # share of the worlds whose Alertmanager configuration is known
 NO_RECORD = 0.08  # share of the worlds in which nobody wrote incidents down
 
 _SEVERITIES = (("page", "ticket"), ("critical", "warning"), ("critical", "warning"), ("high", "medium"), ("p1", "p3"))
@@ -58,6 +61,17 @@ class Team:
     interval: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Wild:
+    """A random world. ``page`` are matchers of the alerts that page, ``routing`` is None where nobody showed it,
+    ``stories`` says for each rule's name how its noise came about (empty for the rules beside it)."""
+
+    history: History
+    page: str
+    routing: Routing | None
+    stories: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Cast:
     """One rule to be: its story (or plot), its service and how many incidents hide in it."""
@@ -74,8 +88,8 @@ def unseen(seed: int) -> bool:
     return seed >= UNSEEN
 
 
-def draw_history(seed: int) -> tuple[History, str]:
-    """The world of ``seed`` as a history, and which alerts page in it (matchers). Same seed, same history."""
+def draw_world(seed: int) -> Wild:
+    """The world of ``seed``. Same seed, same world."""
     rng, words = stream(seed, "world"), Lexicon(stream(seed, "words"), unseen(seed))
     days = int(rng.integers(*_DAYS[unseen(seed)], endpoint=True))
     axis = Axis(START + int(rng.integers(28)) * 1440 * MINUTE, days * 1440)
@@ -95,9 +109,9 @@ def draw_history(seed: int) -> tuple[History, str]:
     incidents = sorted((one for plot in plots for one in plot.incidents), key=lambda one: (one.span.start, one.id))
     record = None if rng.random() < NO_RECORD else IncidentRecord(tuple(incidents), (span,))
     rules = _grouped(rng, words, team, [rule for plot in plots for rule in plot.rules])
-    page = team.dialect.page
     history = History(span, recordings(samples), rules, samples, (), record)
-    return history, f'severity=~"{page}|"'
+    stories = {truth.rule: truth.kind for plot in plots for truth in plot.truths}
+    return Wild(history, f'severity=~"{team.dialect.page}|"', _routing(seed, team, words), stories)
 
 
 def _team(seed: int, words: Lexicon) -> Team:
@@ -114,16 +128,40 @@ def _team(seed: int, words: Lexicon) -> Team:
     return Team(draw_dialect(stream(seed, "dialect"), named, {}), Labels(labels), bool(rng.random() < 0.1), interval)
 
 
+def _routing(seed: int, team: Team, words: Lexicon) -> Routing | None:
+    """A configuration that mutes, inhibits or routes by labels of its own, which rules may be given."""
+    rng = stream(seed, "routing")
+    if rng.random() > ROUTED:
+        return None
+    service, page = team.dialect.service, Matcher("severity", "=", team.dialect.page)
+    routes, inhibitions, intervals = [], [], {}
+    if rng.random() < 0.7:
+        hushed = Matcher(
+            words.word(("office_hours", "time_of_day", "urgency", "quiet")), "=", words.word(("yes", "low"))
+        )
+        start = int(rng.integers(0, 18))
+        intervals["hushed"] = (TimeInterval(times=((start * 60, (start + int(rng.integers(4, 7))) * 60),)),)
+        routes.append(Route("pager", str(hushed), (hushed,), (ALERT_NAME, service), mute=("hushed",)))
+    if rng.random() < 0.5:
+        effect = Matcher(
+            words.word(("effect", "layer", "kind", "inhibit")), "=", words.word(("symptom", "true", "app"))
+        )
+        inhibitions.append(Inhibition((page,), (effect,), (service,)))
+    group_by = (ALERT_NAME, service) if rng.random() < 0.5 else (ALERT_NAME,)
+    root = Route("pager", group_by=group_by, routes=tuple(routes))
+    return Routing(root, {"pager": Receiver("pager")}, tuple(inhibitions), intervals)
+
+
 def _casts(seed: int, words: Lexicon) -> tuple[_Cast, ...]:
     rng = stream(seed, "cast")
     told = [story for story in STORIES for _ in range(story.often)]
     services: list[str] = []
     casts = []
     for number in range(int(rng.integers(*_HOW_MANY[unseen(seed)], endpoint=True))):
-        if not services or rng.random() < 0.8:
+        if not services or rng.random() < 0.55:
             services.append(_another(words, services))
         service = services[-1]
-        incidents = int(pick(rng, (0, 1, 2, 2, 3)))
+        incidents = int(pick(rng, (0, 1, 1, 2, 2, 3, 3)))
         if rng.random() < PLOTS:
             kind = KINDS[pick(rng, _NOISY_PLOTS)]
             if all(cast.kind is not kind for cast in casts):
@@ -165,13 +203,26 @@ def _plant(
     mine = openings[cast.id]
     hidden = mine[int(rng.integers(len(mine)))].id if mine and rng.random() < 0.6 else ""
     stage = Stage(
-        axis, team.dialect, service, mine, free, rng, cast.id, float(rng.uniform(0.7, 1.6)), 1, hidden, twin=False
+        axis,
+        team.dialect,
+        service,
+        mine,
+        free,
+        rng,
+        cast.story.name if cast.kind is None else cast.kind.name,
+        float(rng.uniform(0.7, 1.6)),
+        1,
+        hidden,
+        twin=False,
     )
     if cast.kind is not None:
         often = float(rng.uniform(*cast.kind.per_day))
         return cast.kind.plant(replace(stage, every=int(pick(rng, (1, 1, 2))), per_day=often))
     assert cast.story is not None
-    return _told(stage, team, words, cast.story, taken)
+    others = [
+        one for other in casts if other.service == cast.service and other is not cast for one in openings[other.id]
+    ]
+    return _told(stage, team, words, cast.story, others, taken)
 
 
 def _size(seed: int, rng: np.random.Generator, cast: _Cast) -> tuple[int, int]:
@@ -186,8 +237,9 @@ def _size(seed: int, rng: np.random.Generator, cast: _Cast) -> tuple[int, int]:
     return replicas, int(rng.integers(4, 9)) if restless else int(pick(rng, (0, 0, 1, 2)))
 
 
-def _told(stage: Stage, team: Team, words: Lexicon, story: Story, taken: set[str]) -> Plot:
-    """A rule on some metric, with the noise of ``story`` and the stage's incidents in what it reads."""
+def _told(stage: Stage, team: Team, words: Lexicon, story: Story, others: Sequence[Opening], taken: set[str]) -> Plot:
+    """A rule on some metric, with the noise of ``story`` in what it reads, the stage's incidents, and perhaps those of
+    the ``others`` of the service."""
     rng = stage.rng
     role = pick(rng, story.roles)
     shape = draw_shape(role, rng)
@@ -202,6 +254,7 @@ def _told(stage: Stage, team: Team, words: Lexicon, story: Story, taken: set[str
     taken.add(family.name)
     canvas = Canvas(replace(stage, scope=Labels(scope)), words, family, parts, hold, shape.window)
     story.paint(canvas)
+    canvas.feel(others)
     if not canvas.incidents:
         canvas.open_incidents()
     expr, signals = shape.write(canvas)
@@ -209,12 +262,15 @@ def _told(stage: Stage, team: Team, words: Lexicon, story: Story, taken: set[str
     rules = [*canvas.rules, rule] if rng.random() < 0.5 else [rule, *canvas.rules]
     if rng.random() < TWIN:
         rules.append(_twin(canvas, rule))
-    return Plot((*signals, *canvas.signals), tuple(rules), (), tuple(canvas.incidents))
+    truths = tuple(Truth(story.name if one not in canvas.rules else "", one.name) for one in rules)
+    return Plot((*signals, *canvas.signals), tuple(rules), truths, tuple(canvas.incidents))
 
 
 def _parts(stage: Stage, words: Lexicon, story: Story, role: Role, family: Family) -> tuple[tuple[Part, ...], Family]:
     """The series of a rule: one a pod, or one for each value of a label, of the whole service."""
     service, count = stage.service, len(stage.service.targets)
+    if role == "absent":
+        return (Part(service.whole),), family
     by_pod = story.name in ("rollouts", "churn") or role == "restarts" or stage.rng.random() < 0.55
     if role in ("requests", "latency"):
         by_pod = by_pod and count <= 3
