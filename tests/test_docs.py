@@ -10,7 +10,7 @@ import typer.main
 
 from rulegen.cli.main import DEBUG, app
 from rulegen.core.cluster import Grade, Pattern
-from rulegen.emit.output import CANDIDATES, RULES, SUGGESTIONS, TESTS
+from rulegen.emit.output import CANDIDATES, NOTE, PAGE, RULES, SUGGESTIONS, TESTS
 from rulegen.ingest.prometheus import credentials
 from rulegen.templates import TEMPLATES
 
@@ -46,7 +46,7 @@ def missing(words: list[str]) -> list[str]:
         ("templates", [one.name for one in TEMPLATES]),
         ("patterns", [str(one) for one in Pattern]),
         ("grades", [str(one) for one in Grade]),
-        ("files that are written", [SUGGESTIONS, CANDIDATES, f"{RULES}/", f"{TESTS}/"]),
+        ("files that are written", [SUGGESTIONS, CANDIDATES, PAGE, NOTE, f"{RULES}/", f"{TESTS}/"]),
     ],
 )
 def test_documented(what: str, words: list[str]) -> None:

@@ -16,7 +16,7 @@ ENGINE = NOUNS | {"promql"}
 LOWER = ENGINE | {"templates", "gotemplate"}
 STAGES = ("ingest", "cluster", "propose", "replay", "score", "emit")
 PIPELINE = {"desk", "pager", "relabelling", "reroute", "report", "pipeline"}
-PIPELINE |= {"ruletest", "backtest", "exhibit", "firm", "proof", "intake"}
+PIPELINE |= {"ruletest", "backtest", "exhibit", "firm", "proof", "picture", "intake"}
 # What each part may import beside itself. Stages never import one another; only the pipeline knows them all.
 ALLOWED: dict[str, set[str]] = {
     "__init__": set(),
@@ -41,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "reroute": LOWER | set(STAGES) | {"desk", "pager"},  # changes of the routing, judged by notifications
     "relabelling": LOWER | set(STAGES) | {"desk", "pager", "reroute"},  # labels that the routing acts upon
     "report": LOWER | set(STAGES) | {"desk", "pager", "reroute"},
+    "picture": LOWER | set(STAGES) | {"desk"},  # what was judged → what a report draws
     "pipeline": LOWER | set(STAGES) | {"desk", "pager", "relabelling", "reroute", "report"},
     "cli": LOWER | set(STAGES) | PIPELINE | {"shipped"},
     # Makes worlds, which must not know how they are judged, and pairs to learn from: what is asked and answered.

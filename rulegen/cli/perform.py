@@ -30,6 +30,7 @@ from rulegen.ingest.alertmanager import parse_alertmanager, read_alertmanager_so
 from rulegen.ingest.unittests import find_unit_tests
 from rulegen.intake import bounded
 from rulegen.pager import plain_routing
+from rulegen.picture import picture
 from rulegen.pipeline import study
 from rulegen.proof import proved
 
@@ -81,11 +82,14 @@ def perform(
     report = replace(report, doubts=(*report.doubts, *found.doubts, *told, *who.doubts()))
     fragments, unsplit = _fragments(report, given, settings)
     report = replace(report, doubts=(*report.doubts, *unsplit))
-    written = output(report, found.sources, roots, fragments, rules=rules, shown=shown, resource=resource)
+    drawn = picture(desk, report, routing)
+    written = output(
+        report, found.sources, roots, fragments, rules=rules, shown=shown, resource=resource, picture=drawn
+    )
     write(out, written.files)
     show(report, written, Console(highlight=False), limit=SHOWN_SUGGESTIONS)
     tops = "rules/, tests/" if written.tests else "rules/"
-    print(f"\n{who.title}\nWritten to {out}: {tops}, suggestions.json, candidates.jsonl.gz")
+    print(f"\n{who.title}\nWritten to {out}: {tops}, suggestions.json, candidates.jsonl.gz, report.html, report.md")
 
 
 def _fragments(

@@ -42,6 +42,8 @@ def test_metrics_rules_and_incidents(home: Path, rulegen: Run) -> None:
     assert rule.expr != "queue_length > 80" or rule.hold
     assert sorted(path.name for path in Path("out").iterdir()) == [
         "candidates.jsonl.gz",
+        "report.html",
+        "report.md",
         "rules",
         "suggestions.json",
         "tests",
