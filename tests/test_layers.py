@@ -47,7 +47,8 @@ ALLOWED: dict[str, set[str]] = {
     "picture": LOWER | set(STAGES) | {"desk"},  # what was judged → what a report draws
     "pipeline": LOWER | set(STAGES) | {"desk", "pager", "relabelling", "reroute", "report"},
     "cli": LOWER | set(STAGES) | PIPELINE | {"shipped", "listen"},
-    "train": NOUNS | {"shipped"},  # makes worlds, and so must not know how they are judged
+    # Makes worlds, which must not know how they are judged, and pairs to learn from: what is asked and answered.
+    "train": NOUNS | {"shipped", "propose"},
 }
 PURE = ("core", "promql", "gotemplate", "cluster", "templates", "replay", "score")
 OUTSIDE = {"os", "pathlib", "socket", "httpx", "time", "random", "io", "subprocess", "tempfile", "shutil", "sys"}
