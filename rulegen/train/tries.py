@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from rulegen.core.candidate import Candidate, Proposal, Provenance, Slot, Slots, SlotValue
 from rulegen.core.cluster import Cluster
@@ -25,12 +26,20 @@ MOST = 24  # neighbours of each that are tried
 
 def first_tries(cluster: Cluster) -> Iterator[Proposal]:
     """The start of the full search, and for each slot all its choices while the other slots keep their first."""
-    yield from enumerate_proposals(cluster, TEMPLATES, RANKED)
-    for offer in offers_for(cluster, TEMPLATES):
-        first = [slot.choices[:1] for slot in offer.slots]
-        for at, slot in enumerate(offer.slots):
-            for choice in slot.choices:
-                yield Proposal(offer.template.name, offer.filled([*first[:at], (choice,), *first[at + 1 :]]), _SEARCH)
+    ranked = enumerate_proposals(cluster, TEMPLATES, RANKED)
+    along = (one for offer in offers_for(cluster, TEMPLATES) for one in _along_each_slot(offer))
+    seen = set()
+    for proposal in chain(ranked, along):
+        if (key := (proposal.template, proposal.slots.pairs)) not in seen:
+            seen.add(key)
+            yield proposal
+
+
+def _along_each_slot(offer: Offer) -> Iterator[Proposal]:
+    first = [slot.choices[:1] for slot in offer.slots]
+    for at, slot in enumerate(offer.slots):
+        for choice in slot.choices:
+            yield Proposal(offer.template.name, offer.filled([*first[:at], (choice,), *first[at + 1 :]]), _SEARCH)
 
 
 def polished(
