@@ -37,7 +37,7 @@ def propose(
     offers = offers_for(cluster, templates)
     if not offers:
         return (), ("no template fits",)
-    prompt, rules, most = build_prompt(cluster, offers), grammar(offers), longest(offers)
+    prompt, rules, most = build_prompt(cluster, offers, explained=True), grammar(offers), longest(offers)
     prompt_sha256 = sha256(prompt.encode()).hexdigest()
     proposals: dict[tuple[str, object], Proposal] = {}
     reasons = []

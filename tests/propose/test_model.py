@@ -24,7 +24,7 @@ def test_distinct_proposals_with_their_provenance() -> None:
     assert len(reasons) == 1 and "gibberish" in reasons[0]
     offers = offers_for(cluster(), TEMPLATES)
     seeds = [asked.pop("seed") for asked in model.asked]
-    text = build_prompt(cluster(), offers)
+    text = build_prompt(cluster(), offers, explained=True)
     assert model.asked == 4 * [
         {
             "prompt": text,
