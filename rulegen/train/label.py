@@ -34,19 +34,17 @@ from rulegen.errors import InputError, RulegenError
 from rulegen.pager import Pager
 from rulegen.propose.offer import Offer, offers_for
 from rulegen.propose.prompt import build_prompt
-from rulegen.propose.search import enumerate_proposals
 from rulegen.score.gate import Standing
 from rulegen.score.parts import Parts, split
 from rulegen.templates import TEMPLATES
 from rulegen.train.answers import write_answer
 from rulegen.train.facts import facts_row
-from rulegen.train.polish import polished
 from rulegen.train.ranking import costs_of, likeliest
 from rulegen.train.routes import routed
+from rulegen.train.tries import first_tries, polished
 from rulegen.train.wild import draw_world
 
 SHARD = 20  # seeds
-TRIES = 24  # proposals of each template, likeliest first
 REASON = 60  # characters of a reason that are kept
 
 Line = dict[str, Any]
@@ -86,9 +84,8 @@ def label_world(seed: int) -> Iterator[Line]:
 
 def label(history: History, settings: Settings, routing: Routing | None = None) -> Iterator[Line]:
     """One line for each cluster of ``history``: what is asked, what should be answered, and everything tried."""
-    propose = partial(enumerate_proposals, templates=TEMPLATES, limit=TRIES)
     known = () if routing is None else marks(routing)
-    desk = Desk.of(history, settings, propose, MINUTE, lambda *_: None, known)
+    desk = Desk.of(history, settings, first_tries, MINUTE, lambda *_: None, known)
     parts = split(desk.judge)
     selection = desk.select(parts)
     standing, pager = desk.standing(parts), Pager.of(desk, routing)

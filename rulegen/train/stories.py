@@ -239,8 +239,10 @@ def caused(canvas: Canvas) -> None:
         f"{canvas.words.made_up()}_{pick(rng, ('saturation', 'backlog', 'lag', 'pressure'))}", "gauge", "Cause."
     )
     cause = np.clip(0.4 + wander(rng, canvas.n, 0.08), 0.05, 0.9)
+    brief = rng.random() < 0.5  # over before its effect begins
     for ticks in canvas.spells((10, 40), (1, 2)):
-        cause[max(0, ticks[0] - int(rng.integers(2, 5))) : ticks[1] + 2] = rng.uniform(1.3, 2.0)
+        early = int(rng.integers(3, 6))
+        cause[max(0, ticks[0] - early) : ticks[0] - 1 if brief else ticks[1] + 2] = rng.uniform(1.3, 2.0)
         for part in canvas.some(float(rng.choice((0.5, 1.0)))):
             canvas.raise_to(int(part), ticks, height)
     for opening in stage.openings:
