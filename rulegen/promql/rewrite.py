@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 import promql_parser as pp
 
@@ -69,6 +70,7 @@ class Comparison:
         return self.op in (">", ">=", "<", "<=")
 
 
+@lru_cache(maxsize=20_000)  # each candidate of a rule asks for that of the rule
 def comparison(expr: str) -> Comparison | None:
     """The deciding comparison of ``expr``: at the top, or leftmost below ``and`` / ``unless``. None without one.
 
