@@ -22,7 +22,7 @@ from rulegen.core.outcome import Measure, Report, Suggestion
 from rulegen.core.picture import Lane, Picture
 from rulegen.emit import figures
 from rulegen.emit.alertmanager import words as routing_words
-from rulegen.emit.evidence import time_text
+from rulegen.emit.times import time_text
 from rulegen.emit.lostlabels import doubt
 from rulegen.emit.page import charts
 from rulegen.emit.rulefile import Changed
