@@ -26,7 +26,7 @@ that does not exist is null, and pairs are ``[before, after]``::
                  replaces {path, home, group, index}, provenance {proposer, model_sha256, prompt_sha256, seed},
                  grade, pattern, cluster {id, interval, line, facts {}}, rule, rules [], words, evidence,
                  reasons [], doubts [], remarks [], and where accepted test {file, silent, fires}, rule_tests_changed
-                 [checks], timeline}
+                 [checks], note, timeline}
     timeline    {start, step, before [pages], after [pages], targets [how many began]}: counts by step
     check       {file, line, test, check, alert}
     evidence    {whole, parts {name: measure}, credible [ids], lucky [ids], null_model, notices, longest,
@@ -75,7 +75,7 @@ from rulegen.emit.lostlabels import doubt
 from rulegen.emit.tested import rule_tests, tested
 from rulegen.emit.timeline import timelines
 from rulegen.emit.times import time_text
-from rulegen.emit.words import change
+from rulegen.emit.words import change, note
 
 SCHEMA = 1
 _DIGITS = 6  # significant; a figure that was measured is not known better
@@ -136,7 +136,7 @@ def suggestions_json(
         "accepted": [
             _suggestion(one, report, problems, homes)
             | tested(one, shown, tests or {})
-            | {"timeline": lanes.get(one.id)}
+            | {"note": note(one, report.mode), "timeline": lanes.get(one.id)}
             for one in report.suggestions
         ],
         "routing": [_suggestion(one, report, problems, homes) for one in report.rerouted],

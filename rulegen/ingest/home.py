@@ -11,8 +11,8 @@ from pathlib import Path
 def home(path: str, roots: Iterable[str]) -> str:
     """The path of the file ``path`` below the top of its git work tree, with ``/`` between parts.
 
-    Outside of any work tree: below that of ``roots`` (what the user named) that holds it, or its name alone. Links
-    in directories are followed, since a repository may be reached through one; a file that is a link has its own name.
+    Outside of any work tree: below that of ``roots`` (what the user named) that holds it, or its name alone. Links in
+    directories are followed, since a repository may be reached through one; a file that is a link has its own name.
     """
     real = _real(path)
     top = repository(real.parent)
