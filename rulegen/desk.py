@@ -162,6 +162,7 @@ class Desk:
         protected = untouchable(self.settings.protect)
         watched = watched_alerts(rule for _, _, rule in self.history.rules)
         every = [rule for _, _, rule in self.history.rules]
+        identities = self.replayer.rules.identities()
         metrics = tuple(self.replayer.metrics)
         beside = self._companions(parts)
         company = signals((rule, self.fired[ref]) for ref, (rule, _) in self.rules.items())
@@ -185,6 +186,7 @@ class Desk:
                 unseen=self.replayer.unseen(ref, firings),
                 learned=self._learned(parts),
                 indicator=indicator(rule, every, metrics),
+                identity=identities[ref],
             )
             yield replace(cluster, inventory=self._known_of(cluster, parts, firings, noisy, company))
 
