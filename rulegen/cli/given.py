@@ -16,6 +16,7 @@ def sources(where: Where, server: Server, what: What | None = None, judging: Jud
     return Sources(
         prometheus=where.prometheus,
         metrics=where.metrics,
+        store=what.store,
         rules=tuple(what.rules or ()),
         incidents=what.incidents,
         alertmanager=judging.alertmanager if judging else None,

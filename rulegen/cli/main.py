@@ -12,9 +12,11 @@ import typer
 from rulegen import __version__
 from rulegen.cli.config import configured_by
 from rulegen.cli.demo import demo
+from rulegen.cli.listen import listen
 from rulegen.cli.log import say
 from rulegen.cli.nightly import nightly
 from rulegen.cli.options import flat
+from rulegen.cli.push import push
 from rulegen.cli.query import query
 from rulegen.cli.replay import replay
 from rulegen.cli.suggest import suggest
@@ -54,6 +56,8 @@ COMMANDS = {one.__name__: flat(one) for one in (suggest, nightly, replay, query,
 for _command in COMMANDS.values():
     app.command(cls=configured_by(COMMANDS))(_command)
 app.command()(demo)
+app.command()(listen)
+app.command()(push)
 
 
 def run() -> NoReturn:

@@ -55,6 +55,7 @@ class Where:
 class What:
     """The rules, and what was really wrong."""
 
+    store: Annotated[Path | None, opt("--store", "What rulegen listen keeps.", READ, "FILE")] = None
     rules: Annotated[Files | None, opt("--rules", "Rule file or directory; may be repeated.", READ, "PATH")] = None
     incidents: Annotated[Path | None, opt("--incidents", "CSV or YAML: id, start, end, labels.", READ, "FILE")] = None
     impact: Annotated[str, opt("--impact", "PromQL that holds while something is wrong.", READ, "EXPR")] = ""
