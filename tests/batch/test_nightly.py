@@ -78,9 +78,9 @@ def test_a_claim_that_failed_comes_with_its_revert(night: Night, tmp_path: Path)
     assert 'rulegen_claims{verdict="failed"} 1.0' in (tmp_path / "rulegen.prom").read_text()
     assert str(claim["id"]) in done.stdout and "failed" in done.stdout
     patch = subprocess.run(
-        ["patch", "-p0", "-i", f"out/{claim['revert']}"], cwd=tmp_path, capture_output=True, text=True, timeout=20
+        ["git", "apply", "-p0", f"out/{claim['revert']}"], cwd=tmp_path, capture_output=True, text=True, timeout=20
     )
-    assert patch.returncode == 0, patch.stdout
+    assert patch.returncode == 0, patch.stderr
     lines = [line for line in (tmp_path / "rules.yml").read_text().splitlines() if "rulegen:" not in line]
     assert "queue_length > 80" in " ".join("\n".join(lines).split())  # with a note above that says why
     assert night().returncode == 0 and not claims(tmp_path)
