@@ -10,7 +10,11 @@ from typing import NoReturn
 import typer
 
 from rulegen import __version__
+from rulegen.cli.config import configured_by
 from rulegen.cli.demo import demo
+from rulegen.cli.listen import listen
+from rulegen.cli.options import flat
+from rulegen.cli.push import push
 from rulegen.cli.query import query
 from rulegen.cli.replay import replay
 from rulegen.cli.suggest import suggest
@@ -46,11 +50,12 @@ def _options(
         typer.echo(context.get_help())
 
 
-app.command()(suggest)
-app.command()(replay)
+COMMANDS = {one.__name__: flat(one) for one in (suggest, replay, query, test)}  # those with settings
+for _command in COMMANDS.values():
+    app.command(cls=configured_by(COMMANDS))(_command)
 app.command()(demo)
-app.command()(query)
-app.command()(test)
+app.command()(listen)
+app.command()(push)
 
 
 def run() -> NoReturn:
