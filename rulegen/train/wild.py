@@ -38,7 +38,7 @@ from rulegen.train.vocabulary import Dialect, Measure, draw_dialect
 START = 1_767_571_200_000  # 2026-01-05, a Monday
 PLOTS = 0.12  # share of the rules whose story is one of the demo's plots
 TWIN = 0.1  # share of the rules that another rule repeats
-WITNESSED = 0.4  # share of the services with an alert on what users notice, in every incident and only then
+WITNESSED = 0.3  # share of the services with an alert on what users notice, in every incident and only then
 ROUTED = 0.35  # share of the worlds whose Alertmanager configuration is known
 NO_RECORD = 0.08  # share of the worlds in which nobody wrote incidents down
 
@@ -100,7 +100,8 @@ def draw_world(seed: int) -> Wild:
     wishes = [Wish(cast.id, cast.incidents, daytime=False) for cast in casts]
     openings = draw_openings(stream(seed, "incidents"), axis, wishes)
     busy = tuple((one.start - CALM, one.start + ROOM + 30) for many in openings.values() for one in many)
-    taken: set[str] = set()
+    known = (team.dialect.http, *(one.name for one in team.dialect.measures.values()))
+    taken = {f"{name}{suffix}" for name in known for suffix in ("", "_total")}
     plots = [_plant(seed, axis, team, words, cast, openings, busy, casts, taken) for cast in casts]
     signals = tuple(signal for plot in plots for signal in plot.signals)
     down = np.zeros(axis.n, dtype=np.bool_)
@@ -277,15 +278,16 @@ def _told(stage: Stage, team: Team, words: Lexicon, story: Story, others: Sequen
     rng = stage.rng
     role = pick(rng, story.roles)
     shape = draw_shape(role, rng)
-    family = words.family(role)
+    while taken & {(family := words.family(role)).name, family.whole}:
+        pass  # else two rules could mean the same series
     parts, family = _parts(stage, words, story, role, family)
     hold = int(pick(rng, story.holds))
     scope = {}
-    if family.name in taken or rng.random() < 0.35:
+    if rng.random() < 0.4:
         scope[stage.dialect.service] = stage.service.name
     if rng.random() < 0.2:
         scope["namespace"] = team.dialect.namespace
-    taken.add(family.name)
+    taken |= {family.name, family.whole} - {""}
     canvas = Canvas(replace(stage, scope=Labels(scope)), words, family, parts, hold, shape.window)
     story.paint(canvas)
     canvas.feel(others)
@@ -309,7 +311,8 @@ def _parts(stage: Stage, words: Lexicon, story: Story, role: Role, family: Famil
     if role in ("requests", "latency"):
         by_pod = by_pod and count <= 3
     if by_pod:
-        labels = Labels({family.part: words.values(1)[0]}) if family.part and role != "requests" else EMPTY
+        own = (stage.dialect.service, stage.dialect.pod, "namespace", "")
+        labels = Labels({family.part: words.values(1)[0]}) if family.part not in own and role != "requests" else EMPTY
         return tuple(Part(target, labels) for target in service.targets), family
     if count == 1 or role == "requests":
         return (Part(service.whole),), family
@@ -323,8 +326,10 @@ def _parts(stage: Stage, words: Lexicon, story: Story, role: Role, family: Famil
 
 def _rule(canvas: Canvas, team: Team, expr: str) -> Rule:
     rng, stage = canvas.rng, canvas.stage
-    rule = stage.page(canvas.words.alert(canvas.family), expr, canvas.hold)
-    name = rule.name
+    rule = stage.page("", expr, canvas.hold)
+    name = canvas.words.alert(canvas.family)
+    if rng.random() < 0.2:
+        name += "".join(word.capitalize() for word in stage.service.name.split("-"))
     if rng.random() < 0.1:
         name = "".join(f"_{char.lower()}" if char.isupper() else char for char in name).strip("_")
     labels = dict(rule.labels)
