@@ -11,8 +11,8 @@ _USERS_TO_MEND = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.E
 
 
 def told(path: Path, error: OSError) -> RulegenError:
-    """The error to raise for ``error`` at ``path``: InputError for what the user can mend (a place that is read-only),
-    else RulegenError (a disk that is full or failing)."""
+    """The error to raise for ``error`` at ``path``: InputError for what the user can mend (a read-only place), else
+    RulegenError (a disk that is full or failing)."""
     where = error.filename if isinstance(error.filename, str) else str(path)
     text = f"{where}: {error.strerror or error}"
     if error.errno in _USERS_TO_MEND:

@@ -53,14 +53,12 @@ def digest(files: Files) -> str:
 
 
 def _point(out: Path, whole: Path) -> None:
-    if out.is_symlink() and os.readlink(out) == whole.name:
+    if out.is_symlink() and out.readlink().name == whole.name:
         return
     link = out.with_name(f".{out.name}.link")
     link.unlink(missing_ok=True)
     link.symlink_to(whole.name)
-    if (
-        out.is_dir() and not out.is_symlink()
-    ):  # a plain directory, as `rulegen suggest` writes it: once, not in one step
+    if out.is_dir() and not out.is_symlink():  # as `rulegen suggest` writes it: the one time that is two steps
         before = out.with_name(f".{out.name}.before")
         shutil.rmtree(before, ignore_errors=True)
         out.rename(before)

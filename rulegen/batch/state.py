@@ -1,5 +1,5 @@
-"""What the batch remembers, in one SQLite file: histories seen, suggestions made, what people decided, and what became
-of what was merged.
+"""What the batch remembers, in one SQLite file: histories seen, suggestions made, what people decided, and what
+became of what was merged.
 
 All times are ms since the epoch **in the history**, never of the clock: the same nights leave the same state, however
 often one of them was begun. One transaction holds everything that a night has to say, so that a night is in the state
@@ -85,8 +85,8 @@ class Seen:
 class Made:
     """A suggestion and its claim. ``step`` is its group's interval, ms; ``old``, ``new`` and ``shadow`` (those that
     were written beside the old, if any) are JSON of rules; ``evidence`` is a digest of its evidence. The claim: noise
-    ``pages`` before and after over ``weeks``, the least share of them that is cut (``low``, None: not known), how many
-    targets it ``caught``, and the largest added ``delay``, ms."""
+    ``pages`` before and after over ``weeks``, the least share of them that is cut (``low``, None: not known), how
+    many targets it ``caught``, and the largest added ``delay``, ms."""
 
     source: str
     candidate: str
@@ -143,10 +143,7 @@ class State:
 
     def suggestions(self, source: str) -> tuple[Made, ...]:
         """All that was ever suggested for ``source``, by id and candidate."""
-        rows = self._database.execute(
-            f"{_select(Made, 'suggestions')} WHERE source = ? ORDER BY id, candidate", [source]
-        )
-        return tuple(Made(*row) for row in rows)
+        return tuple(Made(*row) for row in self._rows(_select(Made, "suggestions"), source, "id, candidate"))
 
     def outcomes(self, source: str) -> tuple[Became, ...]:
         rows = self._database.execute(f"{_select(Became, 'outcomes')} WHERE source = ? ORDER BY candidate", [source])
@@ -154,19 +151,15 @@ class State:
 
     def histories(self, source: str) -> tuple[Seen, ...]:
         """From the oldest to the newest."""
-        order = "ORDER BY last, first, settings"
-        return tuple(
-            Seen(*row)
-            for row in self._database.execute(f"{_select(Seen, 'histories')} WHERE source = ? {order}", [source])
-        )
+        return tuple(Seen(*row) for row in self._rows(_select(Seen, "histories"), source, "last, first, settings"))
 
     def decisions(self, source: str) -> tuple[tuple[str, str, int], ...]:
         """(candidate, status, when it was seen), as they came."""
-        rows = self._database.execute(
-            "SELECT candidate, status, seen FROM decisions WHERE source = ? ORDER BY seen, candidate, status",
-            [source],
-        )
-        return tuple(rows)
+        select = "SELECT candidate, status, seen FROM decisions"
+        return tuple(self._rows(select, source, "seen, candidate, status"))
+
+    def _rows(self, select: str, source: str, order: str) -> sqlite3.Cursor:
+        return self._database.execute(f"{select} WHERE source = ? ORDER BY {order}", [source])
 
     @contextmanager
     def night(self) -> Iterator[State]:
@@ -254,10 +247,7 @@ def _migrated(database: sqlite3.Connection, path: Path) -> None:
 def _told(error: sqlite3.Error, path: Path | None = None) -> RulegenError:
     where = f"{path}: " if path else ""
     code = getattr(error, "sqlite_errorcode", None)
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM) or (
-        code is not None and code & 0xFF == sqlite3.SQLITE_READONLY
-    ):
-        return InputError(
-            f"{where}the state cannot be written ({error}); name another place with --state, or mend it"
-        )
+    if code is not None and code & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        advice = "name another place with --state, or mend it"
+        return InputError(f"{where}the state cannot be written ({error}); {advice}")
     return RulegenError(f"{where}the state cannot be written ({error}); nothing was lost: make room and run again")
