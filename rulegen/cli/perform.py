@@ -31,7 +31,7 @@ from rulegen.emit.writer import write
 from rulegen.errors import InputError
 from rulegen.ingest.alertmanager import parse_alertmanager, read_alertmanager_source
 from rulegen.ingest.unittests import find_unit_tests
-from rulegen.intake import bounded
+from rulegen.intake import bounded, overviewed
 from rulegen.pager import plain_routing
 from rulegen.picture import picture
 from rulegen.pipeline import study
@@ -113,7 +113,7 @@ def find(
     if resource is not None:  # what can't become one is told before the long work
         resource.of([(source.path, source.text) for source in found.sources])
     tell(found, strict)
-    found = replace(found, history=bounded(found.history, sources.interval))
+    found = replace(found, history=bounded(overviewed(found.history), sources.interval))
     who = proposer(asked, demote=settings.demote, seed=settings.seed, strict=strict)
     desk, report = study(found.history, settings, who.propose, progress, interval=sources.interval, routing=routing)
     roots = [str(path) for path in sources.rules]
