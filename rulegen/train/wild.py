@@ -1,8 +1,8 @@
-"""Random histories to learn from: from a seed alone, a team's way of naming things, its services, rules, noise, incidents.
+"""Random histories to learn from: from a seed alone, a team's way to name things, its services, rules and incidents.
 
 Where a recipe spells a world out, here everything is drawn: what is measured, how it is asked for, how noise comes
-about and what hides in it. Seeds from ``UNSEEN`` on are for evaluation: their words, and their topologies (more services,
-more pods, longer), occur in no other seed's world.
+about and what hides in it. Seeds from ``UNSEEN`` on are for evaluation: their words, and their topologies (more
+services, more pods, longer), occur in no other seed's world.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def _casts(seed: int, words: Lexicon) -> tuple[_Cast, ...]:
     rng = stream(seed, "cast")
     told = [story for story in STORIES for _ in range(story.often)]
     services: list[str] = []
-    casts = []
+    casts: list[_Cast] = []
     for number in range(int(rng.integers(*_HOW_MANY[unseen(seed)], endpoint=True))):
         if not services or rng.random() < 0.55:
             services.append(_another(words, services))
@@ -273,8 +273,8 @@ def _size(seed: int, rng: np.random.Generator, cast: _Cast) -> tuple[int, int]:
 
 
 def _told(stage: Stage, team: Team, words: Lexicon, story: Story, others: Sequence[Opening], taken: set[str]) -> Plot:
-    """A rule on some metric, with the noise of ``story`` in what it reads, the stage's incidents, and perhaps those of
-    the ``others`` of the service."""
+    """A rule on some metric, with the noise of ``story`` in what it reads, the stage's incidents, and perhaps those
+    of the ``others`` of the service."""
     rng = stage.rng
     role = pick(rng, story.roles)
     shape = draw_shape(role, rng)
