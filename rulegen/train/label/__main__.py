@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rulegen.errors import InputError, RulegenError
 from rulegen.train import label
-from rulegen.train.label.shards import run, shards
+from rulegen.train.label.shards import SHARD, run, shards
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -17,10 +17,11 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m rulegen.train.label", description=label.__doc__)
     parser.add_argument("--seeds", required=True, metavar="A..B", help="from A up to, not including, B")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--per-shard", type=int, default=SHARD, metavar="N", help=f"seeds (default {SHARD})")
     parser.add_argument("--workers", type=int, default=1, metavar="N")
     options = parser.parse_args(arguments)
     try:
-        wrong = run(shards(options.seeds), options.out, options.workers)
+        wrong = run(shards(options.seeds, options.per_shard), options.out, options.workers)
     except RulegenError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -21,9 +21,10 @@ SHARD = 20  # seeds
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """The worlds of ``SHARD`` seeds from ``number * SHARD`` on."""
+    """The worlds of ``size`` seeds from ``number * size`` on."""
 
     number: int
+    size: int = SHARD
 
     @property
     def name(self) -> str:
@@ -31,16 +32,16 @@ class Shard:
 
     @property
     def seeds(self) -> range:
-        return range(self.number * SHARD, (self.number + 1) * SHARD)
+        return range(self.number * self.size, (self.number + 1) * self.size)
 
 
-def shards(text: str) -> tuple[Shard, ...]:
+def shards(text: str, size: int = SHARD) -> tuple[Shard, ...]:
     """``A..B`` as the shards of the seeds from A up to, not including, B. Raises InputError."""
     found = re.fullmatch(r"(\d+)\.\.(\d+)", text)
     first, last = (int(found[1]), int(found[2])) if found else (0, 0)
-    if first >= last or first % SHARD or last % SHARD:
-        raise InputError(f"--seeds {text}: want A..B, two multiples of {SHARD}, A the smaller")
-    return tuple(Shard(number) for number in range(first // SHARD, last // SHARD))
+    if size < 1 or first >= last or first % size or last % size:
+        raise InputError(f"--seeds {text}: want A..B, two multiples of {size}, A the smaller")
+    return tuple(Shard(number, size) for number in range(first // size, last // size))
 
 
 def write_shard(shard: Shard, folder: Path) -> tuple[int, float]:
