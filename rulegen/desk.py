@@ -149,7 +149,7 @@ class Desk:
             candidates = self._candidates(cluster)
             routing[cluster.ref] = tuple(one for one in candidates if one.routing)
             others = [one for one in candidates if not one.routing]
-            verdicts[cluster.ref] = tuple(self._verdicts(standing, cluster, others))
+            verdicts[cluster.ref] = tuple(self.verdicts(standing, cluster, others))
         passed = {ref: [one for one in some if one.passed] for ref, some in verdicts.items()}
         return Selection(clusters, verdicts, choose(standing, passed), routing)
 
@@ -254,7 +254,9 @@ class Desk:
         rendered = (render(cluster, proposal, TEMPLATES) for proposal in self.propose(cluster))
         return distinct(one for one in rendered if not isinstance(one, Refused))
 
-    def _verdicts(self, standing: Standing, cluster: Cluster, candidates: Sequence[Candidate]) -> Iterable[Verdict]:
+    def verdicts(self, standing: Standing, cluster: Cluster, candidates: Sequence[Candidate]) -> Iterable[Verdict]:
+        """What the gate says of each of ``candidates`` for ``cluster``, replayed where they were not before."""
+        """What the gate says of each of ``candidates`` for ``cluster``, replayed where they were not before."""
         self._sweep(cluster, [one for one in candidates if one.id not in self._outcomes])
         for candidate in candidates:
             outcome = self._outcome(candidate, cluster.interval)

@@ -115,8 +115,10 @@ class Lexicon:
     rng: np.random.Generator
     unseen: bool
 
-    def _allowed(self, words: Sequence[str]) -> list[str]:
-        return [word for word in words if held_out(word) == self.unseen] or list(words)
+    def among(self, words: Sequence[str]) -> str:
+        """One of ``words`` that this world may use; a made-up one where there is none."""
+        allowed = [word for word in words if held_out(word) == self.unseen]
+        return pick(self.rng, allowed) if allowed else self.made_up()
 
     def made_up(self) -> str:
         """A word that sounds like one, of one to three syllables."""
@@ -131,7 +133,7 @@ class Lexicon:
 
     def word(self, words: Sequence[str]) -> str:
         """One of ``words``, or a made-up one."""
-        return self.made_up() if self.rng.random() < MADE_UP else pick(self.rng, self._allowed(words))
+        return self.made_up() if self.rng.random() < MADE_UP else self.among(words)
 
     def service(self) -> str:
         name = self.word(SERVICES)
@@ -175,6 +177,11 @@ class Lexicon:
 
     def alert(self, family: Family) -> str:
         """A name for an alert on ``family``: words of the metric or made up, and what is wrong."""
+        while held_out(name := self._alert(family)) != self.unseen:
+            pass
+        return name
+
+    def _alert(self, family: Family) -> str:
         words = [
             part for part in family.name.split("_") if part not in ("total", "seconds", "bytes", "ratio", "percent")
         ]
