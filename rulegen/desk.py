@@ -162,6 +162,7 @@ class Desk:
         protected = untouchable(self.settings.protect)
         watched = watched_alerts(rule for _, _, rule in self.history.rules)
         every = [rule for _, _, rule in self.history.rules]
+        identities = self.replayer.rules.identities()
         metrics = tuple(self.replayer.metrics)
         beside = self._companions(parts)
         company = signals((rule, self.fired[ref]) for ref, (rule, _) in self.rules.items())
@@ -182,8 +183,10 @@ class Desk:
                 companions=beside[ref],
                 watched=self.replayer.watched(ref, firings.grid),
                 vanished=self.replayer.vanished(ref, firings),
+                unseen=self.replayer.unseen(ref, firings),
                 learned=self._learned(parts),
                 indicator=indicator(rule, every, metrics),
+                identity=identities[ref],
             )
             yield replace(cluster, inventory=self._known_of(cluster, parts, firings, noisy, company))
 
@@ -282,7 +285,7 @@ class Desk:
             return
         mine, other = self.fired[cluster.ref], self.fired[companion.ref]
         if missing := uncovered(self.judge, mine, [other], parts.known):
-            yield f"{name} does not page for {missing} of its {len(mine)} firings"
+            yield f"{name} does not page for {missing} of its firings"
         elif companion.ref > cluster.ref and not uncovered(self.judge, other, [mine], parts.known):
             yield f"{name} says the same, and of two such rules the first stays"
 

@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from rulegen.cli.listening import TOKEN
 from rulegen.cli.main import DEBUG, app
 from rulegen.core.cluster import Grade, Pattern
 from rulegen.emit.output import CANDIDATES, NOTE, PAGE, RULES, SUGGESTIONS, TESTS
 from rulegen.ingest.prometheus import credentials
+from rulegen.listen.meters import Meters
 from rulegen.templates import TEMPLATES
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined] # with two commands it is a group
-FROM_ENVIRONMENT = (DEBUG, credentials.TOKEN, credentials.USER, credentials.PASSWORD, credentials.CA)
+FROM_ENVIRONMENT = (DEBUG, TOKEN, credentials.TOKEN, credentials.USER, credentials.PASSWORD, credentials.CA)
 
 
 def options() -> list[str]:
@@ -46,6 +48,7 @@ def missing(words: list[str]) -> list[str]:
         ("templates", [one.name for one in TEMPLATES]),
         ("patterns", [str(one) for one in Pattern]),
         ("grades", [str(one) for one in Grade]),
+        ("metrics", [one.name + "_total" * (one.type == "counter") for one in Meters().registry.collect()]),
         ("files that are written", [SUGGESTIONS, CANDIDATES, PAGE, NOTE, f"{RULES}/", f"{TESTS}/"]),
     ],
 )

@@ -22,13 +22,17 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
     "shipped": {"errors"},
+    "models": {"errors", "shipped"},  # which ship, and what their files must be
     "core": {"errors"},
     "promql": NOUNS,
     "templates": ENGINE,
     # Go's text/template, in which rules write labels and annotations: replay needs it, as labels are an alert's
     # identity, and so do the unit tests of rules, which compare annotations.
     "gotemplate": ENGINE,
+    "store": NOUNS,  # alert episodes in a file
     **dict.fromkeys(STAGES, LOWER),
+    "ingest": LOWER | {"store"},
+    "listen": NOUNS | {"store"},
     "propose": LOWER | {"shipped"},  # its prompts are files that ship with rulegen
     "intake": LOWER | {"cluster"},  # what was read → what a run can work on
     "desk": LOWER | set(STAGES),
@@ -43,9 +47,11 @@ ALLOWED: dict[str, set[str]] = {
     "report": LOWER | set(STAGES) | {"desk", "pager", "reroute"},
     "picture": LOWER | set(STAGES) | {"desk"},  # what was judged → what a report draws
     "pipeline": LOWER | set(STAGES) | {"desk", "pager", "relabelling", "reroute", "report"},
-    "cli": LOWER | set(STAGES) | PIPELINE | {"shipped"},
-    # Makes worlds, which must not know how they are judged, and pairs to learn from: what is asked and answered.
-    "train": NOUNS | {"shipped", "propose"},
+    "batch": LOWER | set(STAGES) | PIPELINE,
+    "forge": LOWER | set(STAGES) | PIPELINE,
+    "cli": LOWER | set(STAGES) | PIPELINE | {"shipped", "models", "listen", "batch", "forge", "train"},
+    # Makes worlds, and has search and replay say what is right in them.
+    "train": LOWER | set(STAGES) | PIPELINE | {"shipped", "models"},
 }
 PURE = ("core", "promql", "gotemplate", "cluster", "templates", "replay", "score")
 OUTSIDE = {"os", "pathlib", "socket", "httpx", "time", "random", "io", "subprocess", "tempfile", "shutil", "sys"}

@@ -10,7 +10,13 @@ from typing import NoReturn
 import typer
 
 from rulegen import __version__
+from rulegen.cli.config import configured_by
 from rulegen.cli.demo import demo
+from rulegen.cli.listen import listen
+from rulegen.cli.log import say
+from rulegen.cli.nightly import nightly
+from rulegen.cli.options import flat
+from rulegen.cli.push import push
 from rulegen.cli.query import query
 from rulegen.cli.replay import replay
 from rulegen.cli.suggest import suggest
@@ -46,11 +52,12 @@ def _options(
         typer.echo(context.get_help())
 
 
-app.command()(suggest)
-app.command()(replay)
+COMMANDS = {one.__name__: flat(one) for one in (suggest, nightly, replay, query, test)}  # those with settings
+for _command in COMMANDS.values():
+    app.command(cls=configured_by(COMMANDS))(_command)
 app.command()(demo)
-app.command()(query)
-app.command()(test)
+app.command()(listen)
+app.command()(push)
 
 
 def run() -> NoReturn:
@@ -97,10 +104,7 @@ def _fault(error: Exception) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    """Messages quote the input, which is untrusted: no terminal escapes, though lines stay lines."""
-    for number, line in enumerate(message.splitlines()):
-        text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
-        print(f"rulegen: {text}" if not number or not line.startswith(" ") else text, file=sys.stderr)
+    say(message, "error")
     return code
 
 

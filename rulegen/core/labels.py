@@ -63,6 +63,13 @@ class Labels(Mapping[str, str]):
 
 
 EMPTY = Labels()
+_ESCAPES = {
+    **{code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F)},
+    **{
+        ord(char): f"\\{escaped}"
+        for char, escaped in (('"', '"'), ("\\", "\\"), ("\n", "n"), ("\t", "t"), ("\r", "r"))
+    },
+}
 
 
 def quote(value: str) -> str:
@@ -70,19 +77,4 @@ def quote(value: str) -> str:
 
     Escapes as Go's ``strconv.Quote`` does, which is what PromQL reads: backslash, quote and control characters.
     """
-    out = ['"']
-    for char in value:
-        if char in '"\\':
-            out.append("\\" + char)
-        elif char == "\n":
-            out.append("\\n")
-        elif char == "\t":
-            out.append("\\t")
-        elif char == "\r":
-            out.append("\\r")
-        elif ord(char) < 0x20 or ord(char) == 0x7F:
-            out.append(f"\\x{ord(char):02x}")
-        else:
-            out.append(char)
-    out.append('"')
-    return "".join(out)
+    return f'"{value.translate(_ESCAPES)}"'

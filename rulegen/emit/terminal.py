@@ -13,9 +13,9 @@ from rulegen.core.outcome import Measure, Report, Suggestion
 from rulegen.core.unittest import ChangedTest
 from rulegen.emit import figures
 from rulegen.emit.alertmanager import words as routing_words
-from rulegen.emit.evidence import time_text
 from rulegen.emit.lostlabels import doubt
 from rulegen.emit.output import CANDIDATES, SUGGESTIONS, TESTS, Output
+from rulegen.emit.times import time_text
 from rulegen.emit.unified import unified
 from rulegen.emit.words import change, changes, counted, delay, kept, number, one_line, why
 

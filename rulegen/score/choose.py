@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -54,6 +55,7 @@ COMPLEXITY = {
 TARGET = 4.0  # for each target that is named: a list of names ages
 EXTENT = 3.0  # for each doubling of the wait, the window, the offset or the threshold: far-reaching changes overfit
 KEEP = 0.2  # what giving up all that a rule catches itself must cut at least, as a share of its noise
+REMEMBERED = 2**15  # candidates: the choice is made again and again among the same ones
 SHORT = 1e-10  # for each character of the new rules: between equals the shorter win, the old rule before all
 
 
@@ -127,6 +129,7 @@ def options_for(standing: Standing, ref: RuleRef, passed: Sequence[Verdict], wei
     return found
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _effort(old: Rule, candidate: Candidate) -> float:
     """How far a change goes: the kind of change, and how many times it doubles the wait and the threshold."""
     effort: float = COMPLEXITY[candidate.proposal.template]
@@ -146,6 +149,7 @@ def _effort(old: Rule, candidate: Candidate) -> float:
     return effort
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _text(candidate: Candidate) -> tuple[int, str, str]:
     """Between equals the shorter rules win, whatever their file is called."""
     return sum(len(rule.expr) for rule in candidate.rules), repr(candidate.rules), candidate.id

@@ -48,7 +48,8 @@ class Judge:
         # A target outside the judged time is neither protected nor counted.
         self.counted = _touching(self.starts, self.ends, self.judged)
         self.shown = self.counted & np.array([not one.member for one in targets], dtype=np.bool_)
-        self._noisy: dict[Grid, tuple[Mask, NDArray[np.int64]]] = {}
+        # By grid: [steps + 1] evaluations before each that count as noise; [blocks + 1] where each block begins
+        self._noisy: dict[Grid, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
         self._spoken = Spoken(targets)
         # Labels that no change may drop: they say which incident an alert speaks of, or where it goes.
         grouping = {name for name in settings.group_by if name != ALERT_NAME}
@@ -148,16 +149,23 @@ class Judge:
         grid = firings.grid
         if grid not in self._noisy:
             times = grid.times()
-            self._noisy[grid] = (self.outside(times), self.blocks_at(times))
-        outside, block = self._noisy[grid]
-        change = np.zeros(len(grid) + 1)
+            before = np.concatenate(([0], np.cumsum(self.outside(times))))
+            self._noisy[grid] = before, np.searchsorted(self.blocks_at(times), np.arange(self.blocks + 1))
+        before, edges = self._noisy[grid]
         first = (np.maximum(firings.start[paging], warm) - grid.start + grid.step - 1) // grid.step
-        last = (firings.end[paging] - grid.start) // grid.step
-        some = first <= last
-        np.add.at(change, first[some], 1)
-        np.add.at(change, last[some] + 1, -1)
-        firing = np.cumsum(change[:-1])  # [steps] how many alerts fire
-        evaluations = np.bincount(block, weights=firing * outside, minlength=self.blocks)
+        after = (firings.end[paging] - grid.start) // grid.step + 1
+        some = first < after
+        first, after = first[some], after[some]
+        # Each end of a firing counts for the block that it lies in: the evaluations of the block before it; and all
+        # evaluations of the blocks between them count whole.
+        whole = before[edges[1:]] - before[edges[:-1]]  # [blocks]
+        evaluations = np.zeros(self.blocks)
+        lasting = np.zeros(self.blocks + 1)
+        for place, sign in ((first, -1), (after, 1)):
+            block = np.clip(np.searchsorted(edges, place, side="right") - 1, 0, self.blocks - 1)
+            np.add.at(evaluations, block, sign * (before[place] - before[edges[block]]))
+            np.add.at(lasting, block, -sign)
+        evaluations += np.cumsum(lasting[:-1]) * whole
         return np.asarray(evaluations * (grid.step / 60_000), dtype=np.float64)
 
     def _hits(

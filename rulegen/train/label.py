@@ -34,20 +34,18 @@ from rulegen.errors import InputError, RulegenError
 from rulegen.pager import Pager
 from rulegen.propose.offer import Offer, offers_for
 from rulegen.propose.prompt import build_prompt
-from rulegen.propose.search import enumerate_proposals
 from rulegen.score.gate import Standing
 from rulegen.score.parts import Parts, split
 from rulegen.templates import TEMPLATES
 from rulegen.train.answers import write_answer
 from rulegen.train.facts import facts_row
-from rulegen.train.polish import polished
 from rulegen.train.ranking import costs_of, likeliest
 from rulegen.train.routes import routed
+from rulegen.train.tries import first_tries, polished
 from rulegen.train.wild import draw_world
 
 SHARD = 20  # seeds
-TRIES = 24  # proposals of each template, likeliest first
-REASON = 60  # characters of a reason that are kept
+REASON = 100  # characters of a reason that are kept
 
 Line = dict[str, Any]
 
@@ -86,9 +84,8 @@ def label_world(seed: int) -> Iterator[Line]:
 
 def label(history: History, settings: Settings, routing: Routing | None = None) -> Iterator[Line]:
     """One line for each cluster of ``history``: what is asked, what should be answered, and everything tried."""
-    propose = partial(enumerate_proposals, templates=TEMPLATES, limit=TRIES)
     known = () if routing is None else marks(routing)
-    desk = Desk.of(history, settings, propose, MINUTE, lambda *_: None, known)
+    desk = Desk.of(history, settings, first_tries, MINUTE, lambda *_: None, known)
     parts = split(desk.judge)
     selection = desk.select(parts)
     standing, pager = desk.standing(parts), Pager.of(desk, routing)
@@ -170,29 +167,41 @@ def read_shards(folder: Path) -> Iterator[Line]:
             yield from map(json.loads, file)
 
 
-def run(wanted: Sequence[Shard], folder: Path, workers: int) -> None:
-    """Makes what is missing of ``wanted``; says after each shard how fast it goes."""
+def run(wanted: Sequence[Shard], folder: Path, workers: int) -> list[str]:
+    """Makes what is missing of ``wanted``; says after each shard how fast it goes. Returns what went wrong, by shard:
+    one that can't be made keeps no other from being made."""
     folder.mkdir(parents=True, exist_ok=True)
     missing = [shard for shard in wanted if not (folder / shard.name).exists()]
     print(f"{len(wanted) - len(missing)} of {len(wanted)} shards are there", flush=True)
-    started, clusters = time.monotonic(), 0
-    for done, (count, cpu) in enumerate(_written(missing, folder, workers), start=1):
-        clusters += count
+    started, clusters, wrong = time.monotonic(), 0, []
+    for done, result in enumerate(_written(missing, folder, workers), start=1):
+        if isinstance(result, str):
+            wrong.append(result)
+            continue
+        clusters += result[0]
         speed = clusters / (time.monotonic() - started)
         print(
             f"{done} of {len(missing)} shards, {clusters} clusters, {speed:.2f} clusters/s, "
-            f"{cpu / max(1, count):.2f} CPU s each",
+            f"{result[1] / max(1, result[0]):.2f} CPU s each",
             flush=True,
         )
+    return wrong
 
 
-def _written(missing: Sequence[Shard], folder: Path, workers: int) -> Iterable[tuple[int, float]]:
-    write = partial(write_shard, folder=folder)
+def _written(missing: Sequence[Shard], folder: Path, workers: int) -> Iterable[tuple[int, float] | str]:
+    write = partial(_tried_to_write, folder=folder)
     if workers == 1:
         yield from map(write, missing)
     else:
         with ProcessPoolExecutor(workers) as pool:
             yield from pool.map(write, missing)
+
+
+def _tried_to_write(shard: Shard, folder: Path) -> tuple[int, float] | str:
+    try:
+        return write_shard(shard, folder)
+    except (RulegenError, ValueError, ArithmeticError, LookupError) as error:
+        return f"{shard.name}: {type(error).__name__}: {error}"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -203,14 +212,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--workers", type=int, default=1, metavar="N")
     options = parser.parse_args(arguments)
     try:
-        run(shards(options.seeds), options.out, options.workers)
+        wrong = run(shards(options.seeds), options.out, options.workers)
     except RulegenError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     except OSError as error:
         print(f"{options.out}: {error.strerror or error}", file=sys.stderr)
         return InputError.exit_code
-    return 0
+    print("".join(f"{line}\n" for line in wrong), end="", file=sys.stderr)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -23,14 +23,14 @@ PRIOR = {
     "narrow": 6.0,
     "floor": 5.0,  # "> 0 becomes > N": among the looser thresholds
     "smooth": 4.0,  # longer window
-    "relabel": 3.0,  # office hours
+    "relabel": 3.0,  # office hours, and inhibited by a label
     "rescale": 2.0,
     "latch": 1.5,  # comparison rewritten, of which it is one way
     "late_data": 1.0,
     "split_severity": 0.9,
     "absent_guard": 0.8,
     "aggregate_expr": 0.7,
-    "seasonal_mute": 0.6,
+    "seasonal_mute": 3.0,  # office hours
     "hysteresis": 0.5,
     "dynamic_threshold": 0.4,
     "inhibit": 0.4,  # the routing is not in those commits

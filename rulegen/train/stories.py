@@ -41,9 +41,18 @@ class Story:
 
 def spikes(canvas: Canvas) -> None:
     """Short peaks of single series, often higher than any incident."""
-    height = canvas.rng.uniform(1.2, 3.0)
+    height = canvas.rng.uniform(*pick(canvas.rng, ((1.2, 2.5), (2.5, 4.5))))
     for ticks in canvas.spells((1, int(canvas.rng.integers(2, 5))), (1.5, 4)):
         canvas.raise_to(canvas.any_part(), ticks, height * canvas.rng.uniform(0.8, 1.3))
+
+
+def needles(canvas: Canvas) -> None:
+    """Single odd samples, while an incident jumps about as well: only the mean tells them apart."""
+    height = canvas.rng.uniform(1.8, 3.2)
+    for ticks in canvas.spells((1, 1), (2, 5)):
+        canvas.raise_to(canvas.any_part(), ticks, height * canvas.rng.uniform(0.8, 1.2))
+    if canvas.rng.random() < 0.7:
+        canvas.manner = "buzzing"
 
 
 def flaps(canvas: Canvas) -> None:
@@ -102,9 +111,11 @@ def few(canvas: Canvas) -> None:
 def all_but_one(canvas: Canvas) -> None:
     """Everybody is noisy but the one that has incidents."""
     rng, height = canvas.rng, canvas.rng.uniform(1.4, 4.0)
+    if len(canvas.parts) == 1:
+        return singles(canvas)
     canvas.level[0] *= 0.7
     for ticks in canvas.spells((6, 50), (2, 4)):
-        canvas.raise_to(int(rng.integers(1, len(canvas.parts))), ticks, height)
+        canvas.raise_to(int(rng.integers(1, len(canvas.parts))), ticks, height * 1.3)
     for opening in canvas.stage.openings:
         incident, ticks = canvas.stage.incident(opening, int(rng.integers(15, 50)) + canvas.slack)
         canvas.incidents.append(incident)
@@ -179,9 +190,7 @@ def dependency(canvas: Canvas) -> None:
         for part in canvas.some(float(rng.choice((0.3, 1.0)))):
             canvas.raise_to(int(part), ticks, height)
     measure = Measure(name, "gauge", "Whether it answers.", quantum=1)
-    canvas.signals.append(
-        Signal(measure, whole, alive, 1, Labels({"job": canvas.words.word(("db", "cache", "dns"))}))
-    )
+    canvas.signals.append(Signal(measure, whole, alive, 1, Labels({"target": canvas.words.made_up()})))
 
 
 def maintenance(canvas: Canvas) -> None:
@@ -239,8 +248,10 @@ def caused(canvas: Canvas) -> None:
         f"{canvas.words.made_up()}_{pick(rng, ('saturation', 'backlog', 'lag', 'pressure'))}", "gauge", "Cause."
     )
     cause = np.clip(0.4 + wander(rng, canvas.n, 0.08), 0.05, 0.9)
+    brief = rng.random() < 0.5  # over before its effect begins
     for ticks in canvas.spells((10, 40), (1, 2)):
-        cause[max(0, ticks[0] - int(rng.integers(2, 5))) : ticks[1] + 2] = rng.uniform(1.3, 2.0)
+        early = int(rng.integers(3, 6))
+        cause[max(0, ticks[0] - early) : ticks[0] - 1 if brief else ticks[1] + 2] = rng.uniform(1.3, 2.0)
         for part in canvas.some(float(rng.choice((0.5, 1.0)))):
             canvas.raise_to(int(part), ticks, height)
     for opening in stage.openings:
@@ -312,7 +323,8 @@ def _while_free(canvas: Canvas, ticks: Ticks, paint: Callable[[Ticks], None]) ->
 
 
 STORIES: tuple[Story, ...] = (
-    Story("spikes", spikes, (*LEVELS, "alive", "broken"), holds=(0, 0, 0, 1, 2), often=4),
+    Story("spikes", spikes, (*LEVELS, "alive", "broken"), holds=(0, 0, 1, 2, 5), often=6),
+    Story("needles", needles, ("high", "low", "used", "free"), holds=(0,), series=(1, 2), often=3),
     Story("flaps", flaps, (*LEVELS, "alive", "broken"), holds=(0, 0, 0, 1), often=3),
     Story("hovers", hovers, often=3),
     Story("mild", mild, often=3),
@@ -322,7 +334,7 @@ STORIES: tuple[Story, ...] = (
     Story("all but one", all_but_one, ANY, series=(6, 9), often=3),
     Story("chronic", chronic, (*LEVELS, "alive", "broken"), series=(1, 4)),
     Story("stuck", stuck, (*LEVELS, "alive", "broken"), series=(1, 4), often=1),
-    Story("nightly", nightly, (*LEVELS, "alive", "broken"), series=(1, 4), often=3),
+    Story("nightly", nightly, (*LEVELS, "alive", "broken"), series=(1, 4), often=4),
     Story("waves", waves, ("high", "low", "used", "free", "counter", "latency"), series=(1, 3)),
     Story("rollouts", rollouts, ("high", "low", "counter", "used", "alive"), series=(2, 5)),
     Story("dependency", dependency, (*LEVELS, "restarts"), series=(1, 4), often=3),

@@ -25,18 +25,20 @@ from rulegen.train.canvas import Canvas, Part
 from rulegen.train.chance import pick, stream
 from rulegen.train.families import Family, Role
 from rulegen.train.lexicon import UNSEEN, Lexicon
-from rulegen.train.plot import CALM, Kind, Plot, Stage, Truth
+from rulegen.train.plot import CALM, Kind, Plot, Signal, Stage, Truth
 from rulegen.train.plots import KINDS
 from rulegen.train.schedule import ROOM, Opening, Wish, draw_openings
 from rulegen.train.scrape import scrape
 from rulegen.train.shapes import draw_shape
+from rulegen.train.signals import wander
 from rulegen.train.stories import STORIES, Story
 from rulegen.train.topology import draw_service
-from rulegen.train.vocabulary import Dialect, draw_dialect
+from rulegen.train.vocabulary import Dialect, Measure, draw_dialect
 
 START = 1_767_571_200_000  # 2026-01-05, a Monday
 PLOTS = 0.12  # share of the rules whose story is one of the demo's plots
 TWIN = 0.1  # share of the rules that another rule repeats
+WITNESSED = 0.3  # share of the services with an alert on what users notice, in every incident and only then
 ROUTED = 0.35  # share of the worlds whose Alertmanager configuration is known
 NO_RECORD = 0.08  # share of the worlds in which nobody wrote incidents down
 
@@ -74,7 +76,7 @@ class Wild:
 
 @dataclass(frozen=True, slots=True)
 class _Cast:
-    """One rule to be: its story (or plot), its service and how many incidents hide in it."""
+    """One rule to be: its story, its plot (neither: a witness), its service and how many incidents hide in it."""
 
     id: str
     story: Story | None
@@ -98,7 +100,8 @@ def draw_world(seed: int) -> Wild:
     wishes = [Wish(cast.id, cast.incidents, daytime=False) for cast in casts]
     openings = draw_openings(stream(seed, "incidents"), axis, wishes)
     busy = tuple((one.start - CALM, one.start + ROOM + 30) for many in openings.values() for one in many)
-    taken: set[str] = set()
+    known = (team.dialect.http, *(one.name for one in team.dialect.measures.values()))
+    taken = {f"{name}{suffix}" for name in known for suffix in ("", "_total")}
     plots = [_plant(seed, axis, team, words, cast, openings, busy, casts, taken) for cast in casts]
     signals = tuple(signal for plot in plots for signal in plot.signals)
     down = np.zeros(axis.n, dtype=np.bool_)
@@ -168,6 +171,9 @@ def _casts(seed: int, words: Lexicon) -> tuple[_Cast, ...]:
                 casts.append(_Cast(f"plot-{number}", None, kind, service, max(1, incidents)))
                 continue
         casts.append(_Cast(f"story-{number}", pick(rng, told), None, service, incidents))
+    for number, service in enumerate(services):
+        if rng.random() < WITNESSED:
+            casts.append(_Cast(f"witness-{number}", None, None, service, 0))
     if rng.random() < 0.4:
         casts.append(_Cast("quiet", None, KINDS[pick(rng, _QUIET_PLOTS)], _another(words, services), 0))
     return tuple(casts)
@@ -209,7 +215,7 @@ def _plant(
         mine,
         free,
         rng,
-        cast.story.name if cast.kind is None else cast.kind.name,
+        _name(cast),
         float(rng.uniform(0.7, 1.6)),
         1,
         hidden,
@@ -218,18 +224,47 @@ def _plant(
     if cast.kind is not None:
         often = float(rng.uniform(*cast.kind.per_day))
         return cast.kind.plant(replace(stage, every=int(pick(rng, (1, 1, 2))), per_day=often))
-    assert cast.story is not None
+    if cast.story is None:
+        return _witness(
+            stage, words, [one for other in casts if other.service == cast.service for one in openings[other.id]]
+        )
     others = [
         one for other in casts if other.service == cast.service and other is not cast for one in openings[other.id]
     ]
     return _told(stage, team, words, cast.story, others, taken)
 
 
+def _name(cast: _Cast) -> str:
+    if cast.kind is not None:
+        return cast.kind.name
+    return "" if cast.story is None else cast.story.name
+
+
+def _witness(stage: Stage, words: Lexicon, openings: Sequence[Opening]) -> Plot:
+    """What users notice: an alert that fires in every incident of the service, at once, and never else."""
+    rng = stage.rng
+    family, limit = words.family("high"), words.threshold("percent")
+    name = (
+        f"{words.made_up()}_{pick(rng, ('failed_journeys_percent', 'unhappy_users_percent', 'lost_orders_percent'))}"
+    )
+    level = np.clip(0.3 + wander(rng, stage.axis.n, 0.05), 0.02, 0.8)
+    for opening in openings:
+        level[opening.start : opening.start + int(rng.integers(12, 40))] = rng.uniform(1.2, 1.4)
+    # Compared with what the team promised, which is a metric too: no number that other rules could be gated by.
+    promised = Measure(f"{name}_allowed", "gauge", "What was promised.")
+    signals = (
+        Signal(Measure(name, "gauge", "What users notice."), stage.service.whole, level * limit, 1),
+        Signal(promised, stage.service.whole, np.full(stage.axis.n, limit), 1),
+    )
+    return Plot(signals, (stage.page(words.alert(family), f"{name} > {promised.name}", 0),), ())
+
+
 def _size(seed: int, rng: np.random.Generator, cast: _Cast) -> tuple[int, int]:
     """How many pods a service has, and how often they are replaced."""
     if cast.kind is not None:
         return int(rng.integers(*cast.kind.replicas, endpoint=True)), int(rng.integers(0, 2))
-    assert cast.story is not None
+    if cast.story is None:
+        return 1, 0
     low, high = cast.story.series
     few, many = _SERIES[unseen(seed)]
     replicas = int(rng.integers(max(low, min(few, high)), max(low, min(many, high)), endpoint=True))
@@ -243,15 +278,16 @@ def _told(stage: Stage, team: Team, words: Lexicon, story: Story, others: Sequen
     rng = stage.rng
     role = pick(rng, story.roles)
     shape = draw_shape(role, rng)
-    family = words.family(role)
+    while taken & {(family := words.family(role)).name, family.whole}:
+        pass  # else two rules could mean the same series
     parts, family = _parts(stage, words, story, role, family)
     hold = int(pick(rng, story.holds))
     scope = {}
-    if family.name in taken or rng.random() < 0.35:
+    if rng.random() < 0.4:
         scope[stage.dialect.service] = stage.service.name
     if rng.random() < 0.2:
         scope["namespace"] = team.dialect.namespace
-    taken.add(family.name)
+    taken |= {family.name, family.whole} - {""}
     canvas = Canvas(replace(stage, scope=Labels(scope)), words, family, parts, hold, shape.window)
     story.paint(canvas)
     canvas.feel(others)
@@ -275,7 +311,8 @@ def _parts(stage: Stage, words: Lexicon, story: Story, role: Role, family: Famil
     if role in ("requests", "latency"):
         by_pod = by_pod and count <= 3
     if by_pod:
-        labels = Labels({family.part: words.values(1)[0]}) if family.part and role != "requests" else EMPTY
+        own = (stage.dialect.service, stage.dialect.pod, "namespace", "")
+        labels = Labels({family.part: words.values(1)[0]}) if family.part not in own and role != "requests" else EMPTY
         return tuple(Part(target, labels) for target in service.targets), family
     if count == 1 or role == "requests":
         return (Part(service.whole),), family
@@ -289,8 +326,10 @@ def _parts(stage: Stage, words: Lexicon, story: Story, role: Role, family: Famil
 
 def _rule(canvas: Canvas, team: Team, expr: str) -> Rule:
     rng, stage = canvas.rng, canvas.stage
-    rule = stage.page(canvas.words.alert(canvas.family), expr, canvas.hold)
-    name = rule.name
+    rule = stage.page("", expr, canvas.hold)
+    name = canvas.words.alert(canvas.family)
+    if rng.random() < 0.2:
+        name += "".join(word.capitalize() for word in stage.service.name.split("-"))
     if rng.random() < 0.1:
         name = "".join(f"_{char.lower()}" if char.isupper() else char for char in name).strip("_")
     labels = dict(rule.labels)

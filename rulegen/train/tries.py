@@ -1,23 +1,45 @@
-"""A small local search around the best changes found: one slot at a time, another choice."""
+"""Where the labels look: every template's likeliest proposals, each slot over its whole range, and around the best."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
-from rulegen.core.candidate import Candidate, Proposal, Slot, Slots, SlotValue
+from rulegen.core.candidate import Candidate, Proposal, Provenance, Slot, Slots, SlotValue
 from rulegen.core.cluster import Cluster
 from rulegen.core.outcome import Verdict
 from rulegen.desk import Desk
-from rulegen.propose.offer import Offer
+from rulegen.propose.offer import Offer, offers_for
 from rulegen.propose.refused import Refused
 from rulegen.propose.render import distinct, render
+from rulegen.propose.search import enumerate_proposals
 from rulegen.score.gate import Standing
 from rulegen.templates import TEMPLATES
 from rulegen.train.ranking import costs_of
 
+RANKED = 16  # proposals of each template, by the order of the full search
+_SEARCH = Provenance("search")
 STARTS = 3  # changes of different templates that are polished
 MOST = 24  # neighbours of each that are tried
+
+
+def first_tries(cluster: Cluster) -> Iterator[Proposal]:
+    """The start of the full search, and for each slot all its choices while the other slots keep their first."""
+    ranked = enumerate_proposals(cluster, TEMPLATES, RANKED)
+    along = (one for offer in offers_for(cluster, TEMPLATES) for one in _along_each_slot(offer))
+    seen = set()
+    for proposal in chain(ranked, along):
+        if (key := (proposal.template, proposal.slots.pairs)) not in seen:
+            seen.add(key)
+            yield proposal
+
+
+def _along_each_slot(offer: Offer) -> Iterator[Proposal]:
+    first = [slot.choices[:1] for slot in offer.slots]
+    for at, slot in enumerate(offer.slots):
+        for choice in slot.choices:
+            yield Proposal(offer.template.name, offer.filled([*first[:at], (choice,), *first[at + 1 :]]), _SEARCH)
 
 
 def polished(
