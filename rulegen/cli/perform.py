@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from rulegen.cli.proposer import Asked, proposer
 from rulegen.cli.proposer import check as check_proposer
 from rulegen.cli.sources import Sources, apart, files
 from rulegen.cli.sources import check as check_sources
+from rulegen.core.deadline import ENDLESS, Clock, Deadline
+from rulegen.core.durations import SECOND
 from rulegen.core.outcome import Report
 from rulegen.core.routing import Routing
 from rulegen.core.settings import Settings
@@ -51,12 +54,14 @@ def perform(
     resource: Resource | None = None,
     strict: bool,
     quiet: bool,
+    now: Clock = time.monotonic,
 ) -> None:
     """Reads what ``sources`` name, finds suggestions, writes them to ``out`` and shows them on standard output.
 
     With ``resource`` rule files go out as PrometheusRules. With ``strict`` bad items among good ones are fatal;
     ``quiet`` leaves progress away. Raises RulegenError.
     """
+    deadline = ENDLESS if asked.deadline is None else Deadline(now() + asked.deadline / SECOND, now)
     check_sources(sources, settings)
     apart(files(sources), out)
     check_proposer(asked)
@@ -73,7 +78,14 @@ def perform(
         found = replace(found, history=bounded(found.history, sources.interval))
         who = proposer(asked, demote=settings.demote, seed=settings.seed, strict=strict)
         desk, report = study(
-            found.history, settings, who.propose, progress, interval=sources.interval, routing=routing
+            found.history,
+            settings,
+            who.propose,
+            progress,
+            interval=sources.interval,
+            routing=routing,
+            ask=who.ask,
+            deadline=deadline,
         )
         roots = [str(path) for path in sources.rules]
         rules = rule_files(report, found.sources, roots)

@@ -60,9 +60,29 @@ def suggest(
         str, options.opt("--proposer", "Who proposes changes.", options.ASK, "search|model")
     ] = "search",
     model: Annotated[
-        Path | None, options.opt("--model", "GGUF file; giving it is your consent to it.", options.ASK, "FILE")
-    ] = None,
-    samples: Annotated[int, options.opt("--samples", "Questions to the model a cluster.", options.ASK, "N")] = 8,
+        str, options.opt("--model", "GGUF file; giving it is your consent to it.", options.ASK, "FILE|NAME")
+    ] = "",
+    allow_unverified: Annotated[
+        bool, options.opt("--allow-unverified", "Use a model that differs from its pin.", options.ASK)
+    ] = False,
+    model_url: Annotated[
+        str, options.opt("--model-url", "Or a model behind an OpenAI-compatible API.", options.ASK, "URL")
+    ] = "",
+    model_name: Annotated[
+        str, options.opt("--model-name", "Which of its models; the first.", options.ASK, "NAME")
+    ] = "",
+    model_timeout: Annotated[
+        str, options.opt("--model-timeout", "Longest wait for one answer.", options.ASK, "DURATION")
+    ] = "2m",
+    prompt: Annotated[
+        str, options.opt("--prompt", "Wording of the questions.", options.ASK, "auto|terse|explained")
+    ] = "auto",
+    samples: Annotated[int, options.opt("--samples", "Proposals asked for in a round.", options.ASK, "N")] = 8,
+    rounds: Annotated[int, options.opt("--rounds", "More rounds, told the verdicts.", options.ASK, "N")] = 1,
+    polish: Annotated[int, options.opt("--polish", "Most numbers tried around the best.", options.ASK, "N")] = 12,
+    deadline: Annotated[
+        str, options.opt("--deadline", "For the whole run; noisy rules come first.", options.ASK, "DURATION")
+    ] = "",
     seed: Annotated[int, options.opt("--seed", "For everything that is drawn.", options.ASK, "N")] = 0,
     alertmanager: options.Alertmanager = None,
     rule_tests: Annotated[
@@ -123,6 +143,18 @@ def suggest(
         lose_lucky=allow_losing_lucky,
         seed=number("--seed", seed),
     )
-    asked = Asked(proposer, model, number("--samples", samples, least=1))
+    asked = Asked(
+        proposer,
+        model,
+        number("--samples", samples, least=1),
+        number("--rounds", rounds),
+        number("--polish", polish),
+        url=model_url,
+        model_name=model_name,
+        prompt=prompt,
+        timeout=milliseconds("--model-timeout", model_timeout, least=1),
+        allow_unverified=allow_unverified,
+        deadline=milliseconds("--deadline", deadline, least=SECOND) if deadline else None,
+    )
     resource = resource_of(form, namespace)
     perform(sources, settings, asked, out, resource=resource, strict=strict, quiet=quiet)
