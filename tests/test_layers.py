@@ -43,7 +43,9 @@ ALLOWED: dict[str, set[str]] = {
     "report": LOWER | set(STAGES) | {"desk", "pager", "reroute"},
     "picture": LOWER | set(STAGES) | {"desk"},  # what was judged → what a report draws
     "pipeline": LOWER | set(STAGES) | {"desk", "pager", "relabelling", "reroute", "report"},
-    "cli": LOWER | set(STAGES) | PIPELINE | {"shipped"},
+    # The bot: what was written, put before people; it runs its unit tests again and compares two sets of rules.
+    "forge": LOWER | {"ingest", "emit", "ruletest"},
+    "cli": LOWER | set(STAGES) | PIPELINE | {"shipped", "forge"},
     "train": NOUNS | {"shipped"},  # makes worlds, and so must not know how they are judged
 }
 PURE = ("core", "promql", "gotemplate", "cluster", "templates", "replay", "score")

@@ -11,6 +11,7 @@ import typer
 
 from rulegen import __version__
 from rulegen.cli.demo import demo
+from rulegen.cli.pr import pr
 from rulegen.cli.query import query
 from rulegen.cli.replay import replay
 from rulegen.cli.suggest import suggest
@@ -49,6 +50,7 @@ def _options(
 app.command()(suggest)
 app.command()(replay)
 app.command()(demo)
+app.command(context_settings={"allow_extra_args": True})(pr)
 app.command()(query)
 app.command()(test)
 
