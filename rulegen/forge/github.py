@@ -18,6 +18,7 @@ from rulegen.forge.host import PREFIX, HostError, Request, State
 from rulegen.forge.marker import NOTE
 
 API = "https://api.github.com"
+PAUSE = 1.0  # seconds between writes, as GitHub asks of programs
 PATIENCE = 60  # seconds that we wait when asked to; longer, and the next run goes on
 TRIES = 3
 
@@ -39,12 +40,12 @@ class _Retry(GithubRetry):
 
 
 class GitHubHost:
-    """``repository`` is ``owner/name``. ``pause``: seconds between writes, as GitHub asks of programs."""
+    """``repository`` is ``owner/name``."""
 
     name = "GitHub"
     noun = "pull request"
 
-    def __init__(self, repository: str, token: str, *, base: str = "", api: str = API, pause: float = 1.0) -> None:
+    def __init__(self, repository: str, token: str, *, base: str = "", api: str = API) -> None:
         """Raises UpstreamError when the repository can't be reached or not written to with this token."""
         retry = _Retry(
             secondary_rate_wait=PATIENCE,
@@ -60,8 +61,8 @@ class GitHubHost:
             retry=retry,
             timeout=30,
             per_page=100,
-            seconds_between_requests=min(pause, 0.1),
-            seconds_between_writes=pause,
+            seconds_between_requests=min(PAUSE, 0.1),
+            seconds_between_writes=PAUSE,
             user_agent="rulegen",
         )
         with _told(repository):

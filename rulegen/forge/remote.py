@@ -58,9 +58,7 @@ def kind_of(url: str, asked: str) -> Kind:
     raise InputError(f"--forge: {asked!r} is neither auto, github, gitlab nor git")
 
 
-def connect(
-    folder: Path, remote: str, asked: str, base: str, texts: Path, pause: float = 1.0
-) -> tuple[Repository, Host]:
+def connect(folder: Path, remote: str, asked: str, base: str, texts: Path) -> tuple[Repository, Host]:
     """The repository at ``folder`` and what hosts its ``remote``.
 
     ``base`` "" is the forge's default branch; ``texts`` is where requests go that are no more than a branch.
@@ -86,10 +84,10 @@ def connect(
         if kind == "github":
             from rulegen.forge.github import GitHubHost
 
-            return repository, GitHubHost(path, token, base=base, api=_github(address), pause=pause)
+            return repository, GitHubHost(path, token, base=base, api=_github(address))
         from rulegen.forge.gitlab import GitLabHost
 
-        return repository, GitLabHost(path, token, base=base, url=_gitlab(address), pause=pause)
+        return repository, GitLabHost(path, token, base=base, url=_gitlab(address))
     except ImportError as error:
         raise InputError(f"{kind} needs another package ({error.name}): pip install 'rulegen[forge]'") from None
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cli"))  # for small.py, where it runs alone
 
+import hub
 import small
+from described import Server, part_of, prism, tools
 from servers import binary
 from team import RULES, TEXT, Run, Team, git, run_here
 
@@ -64,3 +70,39 @@ def rulegen(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture(scope="session")
 def promtool() -> str:
     return binary("promtool")
+
+
+@dataclass
+class Forge:
+    """``server`` is the small one, ``url`` the proxy in front of it; ``state`` is what the small one remembers."""
+
+    server: Server
+    url: str
+    state: Any
+
+
+@pytest.fixture(scope="session")
+def github_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
+    whole = hub.description(tools())
+    folder = tmp_path_factory.mktemp("github")
+    part = folder / "api.json"
+    part.write_text(json.dumps(part_of(whole, hub.PATHS)))
+    state = hub.Hub(whole)
+    server = Server(state.route)
+    with prism(part, server.url, folder / "prism.log") as url:
+        state.url = url
+        yield Forge(server, url, state)
+    server.close()
+
+
+@pytest.fixture
+def github(github_server: Forge, team: Team, monkeypatch: pytest.MonkeyPatch) -> Forge:
+    """GitHub over the team's bare repository, and an environment that leads there."""
+    github_server.state.clear(team.bare)
+    github_server.server.calls.clear()
+    github_server.server.before = lambda method, path: None
+    monkeypatch.setenv("RULEGEN_GITHUB_API", github_server.url)
+    monkeypatch.setenv("RULEGEN_FORGE_PROJECT", hub.REPO)
+    monkeypatch.setenv("RULEGEN_GITHUB_TOKEN", hub.TOKEN)
+    monkeypatch.setattr("rulegen.forge.github.PAUSE", 0.0)
+    return github_server
