@@ -16,6 +16,7 @@ from rulegen.cli.listen import listen
 from rulegen.cli.log import say
 from rulegen.cli.nightly import nightly
 from rulegen.cli.options import flat
+from rulegen.cli.pr import pr
 from rulegen.cli.push import push
 from rulegen.cli.query import query
 from rulegen.cli.replay import replay
@@ -58,6 +59,7 @@ for _command in COMMANDS.values():
 app.command()(demo)
 app.command()(listen)
 app.command()(push)
+app.command(context_settings={"allow_extra_args": True})(pr)
 
 
 def run() -> NoReturn:
