@@ -131,7 +131,9 @@ def find(
         deadline=deadline,
     )
     roots = [str(path) for path in sources.rules]
-    rules = rule_files(shadowed(report, quiet_label) if quiet_label else report, found.sources, roots)
+    rules = rule_files(
+        shadowed(report, quiet_label, found.history.rules) if quiet_label else report, found.sources, roots
+    )
     # A unit test says what the rule that pages does, and with a shadow that is what it did before.
     shown = Shown() if shadow else proved(desk, report, rules, found.sources, tests, progress)
     told = (FROM_SERVER,) if report.suggestions and not sources.rules and len(found.history.rules) else ()
