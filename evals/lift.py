@@ -144,7 +144,7 @@ def of_history(
         plain, shuffled = Asking(model), Asking(model, borrowed(others))
         spenders |= {MODEL: streaming(plain), AGAIN: asking_again(plain), SHUFFLED: streaming(shuffled)}
         asked = {MODEL: plain.asked, SHUFFLED: shuffled.asked}
-    rows = []
+    rows: list[Row] = []
     for trial in some:
         rows += _rows(trial, spenders, f"{group}/{trial.cluster.id}" if by_rule else group)
         trial.keep()

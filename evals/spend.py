@@ -12,7 +12,7 @@ from itertools import islice
 from evals.proposers import Asking, chance, nearest
 from evals.trial import Judged, Trial, best_of
 from rulegen.core.candidate import Proposal
-from rulegen.train.polish import neighbours
+from rulegen.train.tries import neighbours
 
 Spend = Callable[[Trial, int, bool], list[Judged]]
 """A trial, how many replays, whether a quarter of them polishes → the verdicts of whole replays, in order."""
