@@ -4,11 +4,11 @@
 tables.
 
 The worlds are those of the seeds from ``UNSEEN`` on: words and topologies (more services, more pods, longer
-histories) that no world to train on has. For each noisy rule whose noise full search can cut by 5% or more, a proposer
-may replay k candidates; the best that the gate accepts counts. *Share*: the cut of the noise (pages and minutes alike,
-a little off for effort, as the choice weighs them), summed over rules, beside that of full search, which tries up to
-``--limit`` fillings of every template. The space is larger than what full search tries, so a share may exceed 100%.
-95% intervals resample worlds; differences are paired.
+histories) that no world to train on has. For each noisy rule whose noise full search can cut by 5% or more, a
+proposer may replay k candidates; the best that the gate accepts counts. *Share*: the cut of the noise (pages and
+minutes alike, a little off for effort, as the choice weighs them), summed over rules, beside that of full search,
+which tries up to ``--limit`` fillings of every template. The space is larger than what full search tries, so a share
+may exceed 100%. 95% intervals resample worlds; differences are paired.
 
 The proposers: *halving* (successive halving of random candidates on parts of the history, which cost their share), a
 *fixed list* learnt on the training worlds (greedy cover), *boosted trees* on the cluster's facts and the proposal's
@@ -144,7 +144,7 @@ def of_history(
         plain, shuffled = Asking(model), Asking(model, borrowed(others))
         spenders |= {MODEL: streaming(plain), AGAIN: asking_again(plain), SHUFFLED: streaming(shuffled)}
         asked = {MODEL: plain.asked, SHUFFLED: shuffled.asked}
-    rows = []
+    rows: list[Row] = []
     for trial in some:
         rows += _rows(trial, spenders, f"{group}/{trial.cluster.id}" if by_rule else group)
         trial.keep()
@@ -283,7 +283,7 @@ def _options() -> Any:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--keep", type=Path)
-    parser.add_argument("--limit", type=int, default=512)
+    parser.add_argument("--limit", type=int, default=96)
     parser.add_argument("--shop", type=Path, nargs="?", const=default)
     return parser.parse_args()
 

@@ -62,7 +62,7 @@ def by_heart(lines: Sequence[Line], most: int = LEARNT) -> tuple[str, ...]:
                 places[answer][at] = (pages + minutes) / 2
     clusters = {form: np.fromiter(cuts, dtype=np.int64) for form, cuts in places.items()}
     worth = {form: np.fromiter(cuts.values(), dtype=np.float64) for form, cuts in places.items()}
-    best, found = np.zeros(len(lines)), []
+    best, found = np.zeros(len(lines)), list[str]()
     bound = {form: float(cuts.sum()) for form, cuts in worth.items()}  # what a form may add at most: it only falls
     while bound and len(found) < most:
         form, gain = "", 0.0

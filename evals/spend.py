@@ -12,7 +12,7 @@ from itertools import islice
 from evals.proposers import Asking, chance, nearest
 from evals.trial import Judged, Trial, best_of
 from rulegen.core.candidate import Proposal
-from rulegen.train.polish import neighbours
+from rulegen.train.tries import neighbours
 
 Spend = Callable[[Trial, int, bool], list[Judged]]
 """A trial, how many replays, whether a quarter of them polishes → the verdicts of whole replays, in order."""
@@ -54,13 +54,14 @@ def halving(trial: Trial, replays: int, polishing: bool) -> list[Judged]:
     own = replays - _for_polish(replays, polishing)
     source, known = chance(trial), dict[str, Judged]()
     pool = _distinct(trial, source, 2 * own) if own > 1 else []
-    spent = 0.0
+    spent, left = 0.0, list[Proposal]()
     for share in SHARES if pool else ():
         spent += share * len(pool)
         pool.sort(key=lambda one: -trial.glance(one, share))
-        pool = pool[: max(1, len(pool) // 2)]
+        half = max(1, len(pool) // 2)
+        pool, left = pool[:half], [*pool[half:], *left]
     whole = max(1, int(own - spent))
-    take(trial, iter(pool) if pool else source, known, whole)
+    take(trial, iter([*pool, *left]) if pool else source, known, whole)
     return _polished(trial, known, len(known) + _for_polish(replays, polishing))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rulegen.core.candidate import Candidate, Proposal
+from rulegen.core.candidate import Candidate, Proposal, Provenance
 from rulegen.core.cluster import Cluster
 from rulegen.core.durations import MINUTE
 from rulegen.core.history import History
@@ -20,6 +20,7 @@ from rulegen.core.outcome import Verdict
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Mask
 from rulegen.desk import Desk
+from rulegen.propose.answer import read_answer
 from rulegen.propose.offer import Offer, offers_for
 from rulegen.propose.refused import Refused
 from rulegen.propose.render import render
@@ -27,6 +28,7 @@ from rulegen.propose.search import enumerate_proposals
 from rulegen.score.gate import Standing, reasons
 from rulegen.score.parts import known_only, split
 from rulegen.templates import TEMPLATES
+from rulegen.train.answers import write_answer
 from rulegen.train.ranking import costs_of
 
 FOUND = 0.05  # a full search that takes away less than this share of the noise has found nothing
@@ -145,11 +147,26 @@ def trials(group: str, history: History, settings: Settings, limit: int, folder:
         offers = tuple(one for one in asked if one.template.route is None)
         if not offers:
             continue
+        best, tried = _full(desk, standing, book, cluster, offers, limit)
+        yield Trial(group, cluster, asked, offers, best, tried, desk, standing, book)
+
+
+def _full(
+    desk: Desk, standing: Standing, book: Book, cluster: Cluster, offers: Sequence[Offer], limit: int
+) -> tuple[Judged | None, int]:
+    """The best that full search finds, where it is worth it, and how many candidates it replays."""
+    key = f"{cluster.id}/full/{limit}"
+    if key not in book.known:
         every = judged(desk, standing, book, cluster, desk._candidates(cluster))
         best = max(every, key=lambda one: one.cut, default=None)
+        found = best is not None and best.cut >= FOUND
+        said = [best.id, write_answer(best.proposal, offers)] if best is not None and found else ["", ""]
+        book.known[key] = found, best.cut if best is not None else 0.0, json.dumps([*said, len(every)])
         book.keep()
-        found = best if best is not None and best.cut >= FOUND else None
-        yield Trial(group, cluster, asked, offers, found, len(every), desk, standing, book)
+    found, cut, kept = book.known[key]
+    id, answer, tried = json.loads(kept)
+    proposal = read_answer(answer, offers, Provenance("search")) if found else None
+    return (Judged(id, proposal, True, cut, "") if isinstance(proposal, Proposal) else None), int(tried)
 
 
 def judged(
