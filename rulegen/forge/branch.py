@@ -66,7 +66,7 @@ def drafted(repository: Repository, base: str, claims: Sequence[Claim], tests: s
             draft.untested[claim.id] = "the history gives no case that can be told as a unit test"
             continue
         path = str(PurePosixPath(tests) / file_name(claim.id))
-        home = next(one for one in changes if _holds(repository, base, one, claim, changes[one].after))
+        home = next(one.path for one in changes.values() if claim.id in one.claims)
         text, why = _test(claim, path, home, files[home])
         if why:
             draft.untested[claim.id] = why
@@ -74,11 +74,6 @@ def drafted(repository: Repository, base: str, claims: Sequence[Claim], tests: s
             draft.tests[claim.id] = path
             files[path] = text.encode("utf-8")
     return draft
-
-
-def _holds(repository: Repository, base: str, path: str, claim: Claim, after: bytes) -> bool:
-    before = repository.file(base, path) or b""
-    return claim.note.encode("utf-8") in after and claim.note.encode("utf-8") not in before
 
 
 def _test(claim: Claim, path: str, home: str, rules: bytes) -> tuple[str, str]:

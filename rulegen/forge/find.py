@@ -32,11 +32,12 @@ class Done(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One file of a commit: its path in the repository, and what it holds before and after."""
+    """One file of a commit: its path in the repository, what it holds before and after, and whose claims those are."""
 
     path: str
     before: bytes
     after: bytes
+    claims: tuple[str, ...]
 
 
 def change(repository: Repository, commit: str, claims: Iterable[Claim]) -> dict[str, Change]:
@@ -44,6 +45,7 @@ def change(repository: Repository, commit: str, claims: Iterable[Claim]) -> dict
     and Done for one that is there already."""
     texts: dict[str, str] = {}
     before: dict[str, bytes] = {}
+    ids: dict[str, list[str]] = {}
     for claim in claims:
         path = _path(repository, commit, claim)
         if path not in texts:
@@ -52,7 +54,8 @@ def change(repository: Repository, commit: str, claims: Iterable[Claim]) -> dict
                 raise Left(f"{path}: is not in the repository's {commit[:9]}; was it moved?")
             before[path], texts[path] = content, _decoded(path, content)
         texts[path] = _edited(path, texts[path], claim)
-    return {path: Change(path, before[path], texts[path].encode("utf-8")) for path in texts}
+        ids.setdefault(path, []).append(claim.id)
+    return {path: Change(path, before[path], text.encode("utf-8"), tuple(ids[path])) for path, text in texts.items()}
 
 
 def _path(repository: Repository, commit: str, claim: Claim) -> str:

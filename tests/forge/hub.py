@@ -75,6 +75,7 @@ class Hub:
     def _repository(self) -> dict[str, Any]:
         found = copy.deepcopy(self.examples["full-repository"])
         found |= {"full_name": REPO, "name": "rules", "default_branch": "main", "archived": False}
+        found["has_discussions"] = False  # required, and missing in the example
         found["url"] = f"{self.url}/repos/{REPO}"
         return found
 
@@ -91,6 +92,7 @@ class Hub:
             "issue_url": f"{api}/issues/{number}",
             "comments_url": f"{api}/issues/{number}/comments",
             "html_url": f"https://github.example/{REPO}/pull/{number}",
+            "requested_teams": [],  # the example names one without the type that the schema requires
         }
         found["head"] |= {"ref": pull["branch"], "label": f"acme:{pull['branch']}", "sha": self._sha(pull["branch"])}
         found["head"]["repo"] = {**(found["head"]["repo"] or {}), "full_name": pull.get("from", REPO)}
