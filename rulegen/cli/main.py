@@ -17,6 +17,7 @@ from rulegen.cli.listen import listen
 from rulegen.cli.log import choose, say
 from rulegen.cli.nightly import nightly
 from rulegen.cli.options import bare, flat
+from rulegen.cli.pr import pr
 from rulegen.cli.push import push
 from rulegen.cli.query import query
 from rulegen.cli.replay import replay
@@ -60,6 +61,7 @@ app.command()(bare(init))
 app.command()(demo)
 app.command()(listen)
 app.command()(push)
+app.command(context_settings={"allow_extra_args": True})(pr)
 
 
 def run() -> NoReturn:

@@ -28,7 +28,7 @@ def test_of_a_real_server(home: Path, rulegen: Run) -> None:
         assert done.returncode == 0, done.stderr
         text = (home / "rulegen.toml").read_text()
         found = read(home / "rulegen.toml")
-        assert (found["prometheus"], found["rules"]) == (url, ["rules.yml"])
+        assert (found["prometheus"], found["rules"]) == (url, [str(rules)])
         assert str(rules) in text and "page (1 rules)" in text and "keeps 100y" in text
         again = rulegen("init", "--prometheus", url)
         assert again.returncode == 2 and "is there already" in again.stderr
