@@ -31,7 +31,7 @@ def opt(flag: str, text: str, panel: str | None = None, metavar: str | None = No
 
 Files = list[Path]
 Texts = list[str]
-Out = Annotated[Path, opt("--out", "Directory to write to.", None, "DIR")]
+Out = Annotated[Path, opt("--out", "Directory of the output.", None, "DIR")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")]
 _DEFAULT = Settings()
 

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from rulegen.cli.options import FORGE_HOW, Quiet, Requesting, opt
+from rulegen.cli.options import FORGE_HOW, Out, Quiet, Requesting, opt
 
 
 def pr(
     context: typer.Context,
     requesting: Requesting,
-    out: Annotated[Path, opt("--out", "What suggest wrote.", None, "DIR")] = Path("out"),
+    out: Out = Path("out"),
     dry_run: Annotated[bool, opt("--dry-run", "Show all that would be done, and do nothing.", FORGE_HOW)] = False,
     quiet: Quiet = False,
 ) -> None:
