@@ -128,7 +128,9 @@ class Suggesting:
     )
     proposer: Annotated[str, opt("--proposer", "Who proposes changes.", ASK, "search|model")] = "search"
     model: Annotated[str, opt("--model", "GGUF file; giving it is your consent to it.", ASK, "FILE|NAME")] = ""
-    allow_unverified: Annotated[bool, opt("--allow-unverified", "Use a model that differs from its pin.", ASK)] = False
+    allow_unverified: Annotated[bool, opt("--allow-unverified", "Use a model that differs from its pin.", ASK)] = (
+        False
+    )
     model_url: Annotated[str, opt("--model-url", "Or a model behind an OpenAI-compatible API.", ASK, "URL")] = ""
     model_name: Annotated[str, opt("--model-name", "Which of its models; the first.", ASK, "NAME")] = ""
     model_timeout: Annotated[str, opt("--model-timeout", "Longest wait for one answer.", ASK, "DURATION")] = "2m"
