@@ -13,6 +13,7 @@ from rulegen import __version__
 from rulegen.cli.config import configured_by
 from rulegen.cli.demo import demo
 from rulegen.cli.listen import listen
+from rulegen.cli.model import app as model
 from rulegen.cli.log import say
 from rulegen.cli.nightly import nightly
 from rulegen.cli.options import flat
@@ -58,6 +59,7 @@ for _command in COMMANDS.values():
 app.command()(demo)
 app.command()(listen)
 app.command()(push)
+app.add_typer(model, name="model")
 
 
 def run() -> NoReturn:
