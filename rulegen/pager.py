@@ -57,7 +57,7 @@ class Pager:
     ) -> Told:
         """All rules (or ``only`` some), those in ``chosen`` changed, through the routing with ``changes`` added.
 
-        What all rules come to through the routing as it is, is worked out once: every fold and every round of a choice
+        What all rules come to through the routing as it is, is worked out once: every fold and every round of choosing
         asks for the rules as they are.
         """
         if changes or only is not None:

@@ -48,7 +48,8 @@ ALLOWED: dict[str, set[str]] = {
     "picture": LOWER | set(STAGES) | {"desk"},  # what was judged → what a report draws
     "pipeline": LOWER | set(STAGES) | {"desk", "pager", "relabelling", "reroute", "report"},
     "batch": LOWER | set(STAGES) | PIPELINE,
-    "forge": LOWER | set(STAGES) | PIPELINE,
+    # The bot: what was written, put before people; it runs its unit tests again and compares two sets of rules.
+    "forge": LOWER | {"ingest", "emit", "ruletest"},
     "cli": LOWER | set(STAGES) | PIPELINE | {"shipped", "models", "listen", "batch", "forge", "train"},
     # Makes worlds, and has search and replay say what is right in them.
     "train": LOWER | set(STAGES) | PIPELINE | {"shipped", "models"},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rulegen.errors import InputError, RulegenError
 
-_USERS_TO_MEND = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENOENT)
+_USERS_TO_MEND = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EEXIST)
 
 
 def told(path: Path, error: OSError) -> RulegenError:

@@ -38,7 +38,7 @@ METRICS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "rulegen_candidates_refused": ((), "Clusters of which the best candidate did not pass."),
     "rulegen_suggestions": (("status",), "All suggestions ever made, by what became of them."),
     "rulegen_noise_pages_per_week": (("rules",), "Pages outside every target: before, and with all accepted after."),
-    "rulegen_noise_minutes_per_week": (("rules",), "Paging minutes outside every target, likewise."),
+    "rulegen_noise_seconds_per_week": (("rules",), "Paging time outside every target, likewise."),
     "rulegen_acceptance_ratio": ((), "Of the suggestions that people decided the share that was merged."),
     "rulegen_claims": (("verdict",), "Merged suggestions, by what the time since made of their claim."),
     "rulegen_claim_accuracy_ratio": ((), "Of the claims of which something can be said the share that held."),
@@ -89,7 +89,7 @@ def registry(now: float, night: Night | None) -> CollectorRegistry:
         ("after", seen.pages_after, seen.minutes_after),
     ):
         gauges["rulegen_noise_pages_per_week"].labels(rules).set(pages / weeks)
-        gauges["rulegen_noise_minutes_per_week"].labels(rules).set(minutes / weeks)
+        gauges["rulegen_noise_seconds_per_week"].labels(rules).set(60 * minutes / weeks)
     for verdict in VERDICTS:
         gauges["rulegen_claims"].labels(verdict).set(sum(one.verdict == verdict for one in night.outcomes))
     gauges["rulegen_acceptance_ratio"].set(_or_nan(acceptance(night.suggestions)))

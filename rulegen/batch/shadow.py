@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rulegen.core.labels import Labels
 from rulegen.core.outcome import Report
-from rulegen.core.rule import Rule
+from rulegen.core.rule import Rule, RuleSet
 from rulegen.errors import InputError
 from rulegen.score.paging import matching, routing
 
@@ -26,14 +26,16 @@ def shadow_label(page: str) -> tuple[str, str]:
     return name, VALUE
 
 
-def shadowed(report: Report, label: tuple[str, str]) -> Report:
+def shadowed(report: Report, label: tuple[str, str], rules: RuleSet) -> Report:
     """``report`` with rules that stand beside the ones they were to replace. What only takes a rule away, or changes
-    the routing alone, has nothing to watch and is left out."""
+    the routing alone, has nothing to watch and is left out; so is what has a shadow among ``rules`` already."""
+    taken = {(group.path, group.name, rule.name) for _, group, rule in rules}
     kept = []
     for one in report.suggestions:
-        if one.candidate.rules:
-            rules = (one.cluster.rule, *shadows(one.candidate.rules, label))
-            kept.append(replace(one, candidate=replace(one.candidate, rules=rules)))
+        place = one.candidate.replaces
+        if one.candidate.rules and (place.path, place.group, f"{one.cluster.rule.name}{SUFFIX}") not in taken:
+            both = (one.cluster.rule, *shadows(one.candidate.rules, label))
+            kept.append(replace(one, candidate=replace(one.candidate, rules=both)))
     return replace(report, suggestions=tuple(kept), rerouted=())
 
 

@@ -56,4 +56,17 @@ def settings(judging: Judging, suggesting: Suggesting | None = None, *, lose_luc
 
 
 def asked(suggesting: Suggesting) -> Asked:
-    return Asked(suggesting.proposer, suggesting.model, number("--samples", suggesting.samples, least=1))
+    """Who proposes. Raises InputError for a number that can't be."""
+    return Asked(
+        suggesting.proposer,
+        suggesting.model,
+        number("--samples", suggesting.samples, least=1),
+        number("--rounds", suggesting.rounds),
+        number("--polish", suggesting.polish),
+        url=suggesting.model_url,
+        model_name=suggesting.model_name,
+        prompt=suggesting.prompt,
+        timeout=milliseconds("--model-timeout", suggesting.model_timeout, least=1),
+        allow_unverified=suggesting.allow_unverified,
+        deadline=milliseconds("--deadline", suggesting.deadline, least=SECOND) if suggesting.deadline else None,
+    )

@@ -13,10 +13,11 @@ from rulegen import __version__
 from rulegen.cli.config import configured_by
 from rulegen.cli.demo import demo
 from rulegen.cli.listen import listen
+from rulegen.cli.log import choose, say
 from rulegen.cli.model import app as model
-from rulegen.cli.log import say
 from rulegen.cli.nightly import nightly
 from rulegen.cli.options import flat
+from rulegen.cli.pr import pr
 from rulegen.cli.push import push
 from rulegen.cli.query import query
 from rulegen.cli.replay import replay
@@ -59,6 +60,7 @@ for _command in COMMANDS.values():
 app.command()(demo)
 app.command()(listen)
 app.command()(push)
+app.command(context_settings={"allow_extra_args": True})(pr)
 app.add_typer(model, name="model")
 
 
@@ -66,6 +68,7 @@ def run() -> NoReturn:
     """Runs the command line and exits: 0, 2 for what the user gave, 3 for a server, 1 for other errors, 130 when
     stopped. An error is one message without a traceback; ``RULEGEN_DEBUG=1`` shows the traceback of one that is a
     fault of rulegen's own."""
+    choose("text")
     for stream in (sys.stdout, sys.stderr):  # a name that the terminal's encoding lacks is shown as its escape
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -67,7 +67,7 @@ def finetune(
     ] = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")] = False,
 ) -> None:
-    """Fine-tune a large model on your own history with LoRA, merge it, and write it as GGUF (needs the extra train)."""
+    """Fine-tune a large model on your own history with LoRA, and write it as GGUF (needs the extra train)."""
     from rulegen.cli.modelling import run_finetune
 
     run_finetune(

@@ -127,8 +127,16 @@ class Suggesting:
         _DEFAULT.demote
     )
     proposer: Annotated[str, opt("--proposer", "Who proposes changes.", ASK, "search|model")] = "search"
-    model: Annotated[Path | None, opt("--model", "GGUF file; giving it is your consent to it.", ASK, "FILE")] = None
-    samples: Annotated[int, opt("--samples", "Questions to the model a cluster.", ASK, "N")] = 8
+    model: Annotated[str, opt("--model", "GGUF file; giving it is your consent to it.", ASK, "FILE|NAME")] = ""
+    allow_unverified: Annotated[bool, opt("--allow-unverified", "Use a model that differs from its pin.", ASK)] = False
+    model_url: Annotated[str, opt("--model-url", "Or a model behind an OpenAI-compatible API.", ASK, "URL")] = ""
+    model_name: Annotated[str, opt("--model-name", "Which of its models; the first.", ASK, "NAME")] = ""
+    model_timeout: Annotated[str, opt("--model-timeout", "Longest wait for one answer.", ASK, "DURATION")] = "2m"
+    prompt: Annotated[str, opt("--prompt", "Wording of the questions.", ASK, "auto|terse|explained")] = "auto"
+    samples: Annotated[int, opt("--samples", "Proposals asked for in a round.", ASK, "N")] = 8
+    rounds: Annotated[int, opt("--rounds", "More rounds, told the verdicts.", ASK, "N")] = 1
+    polish: Annotated[int, opt("--polish", "Most numbers tried around the best.", ASK, "N")] = 12
+    deadline: Annotated[str, opt("--deadline", "For the whole run; noisy rules come first.", ASK, "DURATION")] = ""
     seed: Annotated[int, opt("--seed", "For everything that is drawn.", ASK, "N")] = _DEFAULT.seed
     form: Annotated[str, opt("--format", "Rule files as they came, or resources.", WRITE, "plain|prometheusrule")] = (
         "plain"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from rulegen.cli.proposer import Asked, proposer
 from rulegen.cli.proposer import check as check_proposer
 from rulegen.cli.sources import Sources, apart, files
 from rulegen.cli.sources import check as check_sources
+from rulegen.core.deadline import ENDLESS, Clock, Deadline
+from rulegen.core.durations import SECOND
 from rulegen.core.exhibit import Shown
 from rulegen.core.outcome import Report
 from rulegen.core.routing import Routing
@@ -31,7 +34,7 @@ from rulegen.emit.writer import write
 from rulegen.errors import InputError
 from rulegen.ingest.alertmanager import parse_alertmanager, read_alertmanager_source
 from rulegen.ingest.unittests import find_unit_tests
-from rulegen.intake import bounded
+from rulegen.intake import bounded, overviewed
 from rulegen.pager import plain_routing
 from rulegen.picture import picture
 from rulegen.pipeline import study
@@ -98,8 +101,10 @@ def find(
     resource: Resource | None,
     strict: bool,
     shadow: bool = False,
+    now: Clock = time.monotonic,
 ) -> Found:
-    """All of :func:`perform` but the writing. Raises RulegenError."""
+    """All of :func:`perform` but the writing. ``now`` is the clock of ``--deadline``. Raises RulegenError."""
+    deadline = ENDLESS if asked.deadline is None else Deadline(now() + asked.deadline / SECOND, now)
     check_sources(sources, settings)
     apart(files(sources), out)
     check_proposer(asked)
@@ -113,11 +118,22 @@ def find(
     if resource is not None:  # what can't become one is told before the long work
         resource.of([(source.path, source.text) for source in found.sources])
     tell(found, strict)
-    found = replace(found, history=bounded(found.history, sources.interval))
+    found = replace(found, history=bounded(overviewed(found.history), sources.interval))
     who = proposer(asked, demote=settings.demote, seed=settings.seed, strict=strict)
-    desk, report = study(found.history, settings, who.propose, progress, interval=sources.interval, routing=routing)
+    desk, report = study(
+        found.history,
+        settings,
+        who.propose,
+        progress,
+        interval=sources.interval,
+        routing=routing,
+        ask=who.ask,
+        deadline=deadline,
+    )
     roots = [str(path) for path in sources.rules]
-    rules = rule_files(shadowed(report, quiet_label) if quiet_label else report, found.sources, roots)
+    rules = rule_files(
+        shadowed(report, quiet_label, found.history.rules) if quiet_label else report, found.sources, roots
+    )
     # A unit test says what the rule that pages does, and with a shadow that is what it did before.
     shown = Shown() if shadow else proved(desk, report, rules, found.sources, tests, progress)
     told = (FROM_SERVER,) if report.suggestions and not sources.rules and len(found.history.rules) else ()

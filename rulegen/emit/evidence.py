@@ -12,12 +12,18 @@ that does not exist is null, and pairs are ``[before, after]``::
     gap                        how much less the best joint choice could at most cost, as a share; 0: it is the best
     front                      {joint [points], single {suggestion: [points]}}
     patterns                   [{pattern, rules, firings}]: the kinds of noise, most firings first
+    overview                   {alerts, names, alone, clusters [], more_clusters, cascades [], more_cascades}: all
+                               recorded alerts, over their names; null without any
     repaired                   [{what, count}]: what had to be mended in the input, or left out of it
     unjudged, unscored [{rule, reason}], unmatched [{rule, selector}], credible, doubts []
     rule_tests                 {files, checks, failing [checks], together [checks]}, or null without --rule-tests
     accepted, refused          lists of suggestions
     routing                    those accepted that change Alertmanager's configuration
 
+    cluster     (of the overview) {name, names, pattern, alerts, label_sets, minutes, per_week, duration_median,
+                gap_median, flapping_share, together_share, top_share, firing_share,
+                examples [{start, end, labels}]: the first, the middle and the last}
+    cascade     {first, then, lag, seen, brought, p}; first and then: names of clusters, or of what came once
     measure     {weeks, pages, minutes, caught, lost [ids], later [ids], gained [ids], added_delay, quality}
     quality     {precision, recall, detection, reset}, or null where several rules were not measured together
     point       {name, pages, minutes, notices, recall, delay, chosen, refused, beaten}; name: a candidate's id, or
@@ -72,6 +78,7 @@ from rulegen.core.rule import Rule, RuleRef
 from rulegen.core.spans import Span
 from rulegen.emit.alertmanager import words as routing_words
 from rulegen.emit.lostlabels import doubt
+from rulegen.emit.overview import overview_json
 from rulegen.emit.tested import rule_tests, tested
 from rulegen.emit.timeline import timelines
 from rulegen.emit.times import time_text
@@ -127,6 +134,7 @@ def suggestions_json(
         "gap": _figure(report.gap),
         "front": _front(report.front),
         "patterns": [{"pattern": str(kind), "rules": rules, "firings": n} for kind, rules, n in report.patterns],
+        "overview": overview_json(report.overview),
         "repaired": [{"what": what, "count": count} for what, count in report.repaired],
         "unjudged": report.unjudged,
         "unscored": [{"rule": rule, "reason": reason} for rule, reason in report.unscored],

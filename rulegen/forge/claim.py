@@ -34,8 +34,8 @@ class RuleText(_Model):
     annotations: dict[str, str]
 
     def rule(self) -> Rule:
-        waits = (parse_duration(text) for text in (self.hold, self.keep_firing_for))
-        return Rule(self.name, self.expr, self.kind, *waits, Labels(self.labels), Labels(self.annotations))
+        hold, keep = parse_duration(self.hold), parse_duration(self.keep_firing_for)
+        return Rule(self.name, self.expr, self.kind, hold, keep, Labels(self.labels), Labels(self.annotations))
 
 
 class Place(_Model):

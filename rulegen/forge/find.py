@@ -19,7 +19,7 @@ _YAML = (".yml", ".yaml")
 _JSONNET = (".jsonnet", ".libsonnet")
 _MADE = re.compile(r"do not edit|@generated|generated (?:by|from|with|file)|auto-?generated", re.IGNORECASE)
 _HEAD_LINES = 8  # where a generated file says so
-_TEMPLATE = re.compile(r"\{\{-?\s*(?:if|range|with|end|include|template|\.Values|\.Release)|\{%")
+_HELM = re.compile(r"^[ ]*(?:- +)?\{\{-?[ ]|\{\{-?[ ]*(?:include[ ]|\.Values|\.Release)|\{%", re.MULTILINE)
 
 
 class Left(Exception):
@@ -32,11 +32,12 @@ class Done(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One file of a commit: its path in the repository, and what it holds before and after."""
+    """One file of a commit: its path in the repository, what it holds before and after, and whose claims those are."""
 
     path: str
     before: bytes
     after: bytes
+    claims: tuple[str, ...]
 
 
 def change(repository: Repository, commit: str, claims: Iterable[Claim]) -> dict[str, Change]:
@@ -44,6 +45,7 @@ def change(repository: Repository, commit: str, claims: Iterable[Claim]) -> dict
     and Done for one that is there already."""
     texts: dict[str, str] = {}
     before: dict[str, bytes] = {}
+    ids: dict[str, list[str]] = {}
     for claim in claims:
         path = _path(repository, commit, claim)
         if path not in texts:
@@ -52,7 +54,8 @@ def change(repository: Repository, commit: str, claims: Iterable[Claim]) -> dict
                 raise Left(f"{path}: is not in the repository's {commit[:9]}; was it moved?")
             before[path], texts[path] = content, _decoded(path, content)
         texts[path] = _edited(path, texts[path], claim)
-    return {path: Change(path, before[path], texts[path].encode("utf-8")) for path in texts}
+        ids.setdefault(path, []).append(claim.id)
+    return {path: Change(path, before[path], text.encode("utf-8"), tuple(ids[path])) for path, text in texts.items()}
 
 
 def _path(repository: Repository, commit: str, claim: Claim) -> str:
@@ -88,7 +91,7 @@ def _searched(repository: Repository, commit: str, claim: Claim) -> str:
     for path in paths:
         if path.endswith(_JSONNET):
             raise Left(f"{name} is written in {path}, which is jsonnet: change it there by hand")
-        if path.endswith((*_YAML, ".tpl")) and _TEMPLATE.search(_decoded(path, repository.file(commit, path) or b"")):
+        if path.endswith((*_YAML, ".tpl")) and _HELM.search(_decoded(path, repository.file(commit, path) or b"")):
             raise Left(f"{name} is written in {path}, which is a template (Helm?): change it there by hand")
     where = f" (it was read from {claim.replaces.path})" if claim.replaces.path else ""
     raise Left(f"{name}: no rule file of the repository holds it as it was read{where}")
@@ -102,11 +105,12 @@ def _by_hand(repository: Repository, commit: str, path: str, content: bytes, cla
         raise Left(f"{path}: says that it is generated; change what it is made from by hand")
     sources = [one for one in repository.holding(commit, claim.old.name) if one.endswith(_JSONNET)]
     if sources:
-        raise Left(f"{path}: {claim.old.name} is also written in {sources[0]} (jsonnet), from which it seems to be made")
-    if path.endswith(_YAML) and _TEMPLATE.search(re.sub(r"(?m)^\s*#.*$", "", text)):
-        # Alert templates use {{ $labels.x }} and {{ $value }}, and if and range rarely; Helm's stand at a line's start.
-        if re.search(r"(?m)^\s*(?:- )?\{\{", text) or "{{ .Values" in text:
-            raise Left(f"{path}: is a template (Helm?), and what it renders to can't be edited here: change it by hand")
+        raise Left(
+            f"{path}: {claim.old.name} is also written in {sources[0]} (jsonnet), from which it seems to be made"
+        )
+    # Alert templates hold {{ too, inside of a value; Helm's actions stand where a key could.
+    if _HELM.search(text):
+        raise Left(f"{path}: is a template (Helm?), and what it renders to can't be edited: change it by hand")
 
 
 def _edited(path: str, text: str, claim: Claim) -> str:

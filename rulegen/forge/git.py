@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from rulegen.errors import InputError, RulegenError, UpstreamError
 from rulegen.forge.host import PREFIX, HostError
 
+_RECORDS = "refs/rulegen/requests/"
 NETWORK_SECONDS = 120
 LOCAL_SECONDS = 60
 _REFUSED = ("protected branch", "hook declined", "[remote rejected]", "not allowed to push", "GH006", "GH013")
@@ -68,7 +69,7 @@ class Repository:
     # What is there
 
     def fetch(self, base: str) -> None:
-        """Brings the remote's ``base`` and all branches that are ours up to date. Raises UpstreamError, InputError."""
+        """Brings the remote's ``base`` and all that is ours there up to date. Raises UpstreamError, InputError."""
         here = f"refs/rulegen/{self.remote}"
         self.run(
             "fetch",
@@ -80,7 +81,7 @@ class Repository:
             self.remote,
             f"+refs/heads/{base}:{here}/base/{base}",
             f"+refs/heads/{PREFIX}*:{here}/{PREFIX}*",
-            f"+refs/{PREFIX}sent/*:{here}/sent/*",
+            f"+{_RECORDS}*:{here}/requests/*",
             timeout=NETWORK_SECONDS,
         )
 
@@ -92,9 +93,17 @@ class Repository:
         """The commit of a fetched branch of ours (``rulegen/…``); None where the remote has none."""
         return self._commit(f"refs/rulegen/{self.remote}/{branch}")
 
-    def sent(self, id: str) -> str | None:
-        """The last commit that was pushed for ``id`` where only git can remember it."""
-        return self._commit(f"refs/rulegen/{self.remote}/sent/{id}")
+    def record(self, id: str) -> str | None:
+        """The commit in which a remote without a forge remembers the request for ``id``."""
+        return self._commit(f"refs/rulegen/{self.remote}/requests/{id}")
+
+    def default_branch(self) -> str:
+        """What the remote's HEAD points to. Raises InputError where it does not say."""
+        found = self.run("ls-remote", "--symref", self.remote, "HEAD", timeout=NETWORK_SECONDS).decode()
+        for line in found.splitlines():
+            if line.startswith("ref: refs/heads/"):
+                return line.split()[1].removeprefix("refs/heads/")
+        raise InputError(f"{self.remote}: does not say which branch is its default; give --base")
 
     def branches(self) -> tuple[str, ...]:
         """All fetched branches of ours, sorted."""
@@ -105,14 +114,16 @@ class Repository:
     def file(self, commit: str, path: str) -> bytes | None:
         """The content of ``path`` in ``commit``; None where there is none, or no plain file."""
         entry = self.text("ls-tree", commit, "--", path)
-        mode, kind = (entry.split()[:2] if entry else ("", ""))
+        mode, kind = entry.split()[:2] if entry else ("", "")
         if kind != "blob" or not mode.startswith("100"):
             return None
         return self.run("cat-file", "blob", entry.split()[2])
 
     def files(self, commit: str) -> tuple[str, ...]:
         """All paths in ``commit``."""
-        return tuple(self.run("ls-tree", "-r", "-z", "--name-only", commit).decode("utf-8", "surrogateescape").split("\0"))[:-1]
+        return tuple(
+            self.run("ls-tree", "-r", "-z", "--name-only", commit).decode("utf-8", "surrogateescape").split("\0")
+        )[:-1]
 
     def holding(self, commit: str, text: str) -> tuple[str, ...]:
         """The paths in ``commit`` of files that hold ``text`` literally."""
@@ -152,31 +163,41 @@ class Repository:
                 self.run("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", env=env)
             return self.run("write-tree", env=env).decode().strip()
 
-    def commit(self, tree: str, parent: str, message: str, author: Author) -> str:
+    def tree_of(self, files: Mapping[str, bytes]) -> str:
+        """A tree of nothing but ``files`` (by name)."""
+        blobs = {name: self.run("hash-object", "-w", "--stdin", given=content) for name, content in files.items()}
+        lines = [f"100644 blob {blob.decode().strip()}\t{name}\n" for name, blob in sorted(blobs.items())]
+        return self.run("mktree", given="".join(lines).encode()).decode().strip()
+
+    def commit(self, tree: str, parent: str | None, message: str, author: Author, when: str = "") -> str:
         """A commit, dated as its parent, so that the same change of the same base is the same commit."""
-        when = self.text("show", "-s", "--format=%cI", parent)
+        when = when or self.text("show", "-s", "--format=%cI", parent or "HEAD")
         env = {
             f"GIT_{role}_{what}": value
             for role in ("AUTHOR", "COMMITTER")
             for what, value in (("NAME", author.name), ("EMAIL", author.email), ("DATE", when))
         }
-        arguments = ("commit-tree", "--no-gpg-sign", "-p", parent, "-F", "-", tree)
-        return self.run(*arguments, given=message.encode(), env=env).decode().strip()
+        parents = ("-p", parent) if parent else ()
+        arguments = ("commit-tree", "--no-gpg-sign", *parents, "-F", "-", tree)
+        return self.run(*arguments, given=message.encode("utf-8", "replace"), env=env).decode().strip()
 
-    def push(self, commit: str, branch: str, expected: str | None, *, sent: str = "") -> None:
-        """Puts ``branch`` of the remote at ``commit``, if it still is where it was ``expected`` (None: nowhere). With
-        ``sent`` (an id) the remote remembers what was pushed, in the same step.
+    def push(self, commit: str, branch: str, expected: str | None) -> None:
+        """Puts ``branch`` of the remote at ``commit``, if it still is where it was ``expected`` (None: nowhere).
 
         Raises HostError when the remote refuses it or somebody else was there first.
         """
-        refs = [f"{commit}:refs/heads/{branch}"]
-        lease = [f"--force-with-lease=refs/heads/{branch}:{expected or ''}"]
-        if sent:
-            refs.append(f"+{commit}:refs/{PREFIX}sent/{sent}")
-            lease.append("--atomic")
+        self._put(commit, f"refs/heads/{branch}", branch, expected)
+
+    def put_record(self, id: str, commit: str, expected: str | None) -> None:
+        """As :meth:`push`, for what :meth:`record` gives."""
+        self._put(commit, f"{_RECORDS}{id}", f"requests/{id}", expected)
+
+    def _put(self, commit: str, ref: str, here: str, expected: str | None) -> None:
+        lease = f"--force-with-lease={ref}:{expected or ''}"
         # The user's own hooks are about the user's work, which this is not.
-        self.run("push", "--quiet", "--no-verify", *lease, self.remote, *refs, timeout=NETWORK_SECONDS)
-        self.run("update-ref", f"refs/rulegen/{self.remote}/{branch}", commit)
+        arguments = ("push", "--quiet", "--no-verify", lease, self.remote, f"{commit}:{ref}")
+        self.run(*arguments, timeout=NETWORK_SECONDS)
+        self.run("update-ref", f"refs/rulegen/{self.remote}/{here}", commit)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -186,7 +207,9 @@ class Repository:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise RulegenError(f"{self.top}: another rulegen is at work here; try again when it is done") from None
+                raise RulegenError(
+                    f"{self.top}: another rulegen is at work here; try again when it is done"
+                ) from None
             yield
 
     # How git is run
@@ -263,10 +286,14 @@ class Repository:
     def _failure(self, command: str, said: str) -> RulegenError:
         text = self._shown(said)
         if any(sign in said for sign in _FULL):
-            return RulegenError(f"git {command}: the disk is full: {text}; nothing was pushed, make room and run again")
+            return RulegenError(
+                f"git {command}: the disk is full: {text}; nothing was pushed, make room and run again"
+            )
         if command in ("push", "fetch"):
             if any(sign in said for sign in _NO_ENTRY):
-                return UpstreamError(f"git {command}: {self.remote} does not let us in: {text}; is the token still good?")
+                return UpstreamError(
+                    f"git {command}: {self.remote} does not let us in: {text}; is the token still good?"
+                )
             if command == "push" and any(sign in said for sign in _REFUSED):
                 return HostError(f"git push: {self.remote} refused it: {text}")
             if command == "push" and any(sign in said for sign in _LEASE):
@@ -289,5 +316,7 @@ class Repository:
 def _environment() -> dict[str, str]:
     """The user's, without what would lead git elsewhere or ask on a terminal, and with messages in English, by which
     failures are told apart."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name.startswith("GIT_SSH")}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name.startswith("GIT_SSH")
+    }
     return {**kept, "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}

@@ -81,8 +81,8 @@ def rules_in(path: str, text: str, default_interval_ms: int = MINUTE) -> tuple[R
 
 
 def source_in(path: str, text: str) -> tuple[RuleSource, RuleSet]:
-    """The ``text`` of a rule file with the place of each rule that can be used, and those rules. Raises InputError for
-    a text that is no rule file."""
+    """The ``text`` of a rule file with the place of each rule that can be used, and those rules. Raises InputError
+    for a text that is no rule file."""
     file = _File(path, text, named=True, default_interval=MINUTE)
     file.read()
     return RuleSource(path, text, tuple(file.texts), path), RuleSet(tuple(file.groups))

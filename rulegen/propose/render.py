@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 
 from rulegen.core.candidate import Candidate, Proposal
@@ -60,8 +61,13 @@ def _meaning(rule: Rule) -> list[object]:
     return [
         rule.kind,
         rule.name,
-        parse(rule.expr).prettify(),
+        _plain(rule.expr),
         rule.hold,
         rule.keep_firing_for,
         [list(pair) for pair in rule.labels.pairs],
     ]
+
+
+@lru_cache(maxsize=2**16)  # the same candidates are offered again for each part of the history
+def _plain(expr: str) -> str:
+    return parse(expr).prettify()

@@ -1,4 +1,4 @@
-"""What noise is painted on: how bad each series of a rule is at each minute, whatever it is that the rule measures."""
+"""What noise is painted on: how bad each series of a rule is at each minute, whatever the rule measures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Part:
 class Canvas:
     """``level`` [parts, n] is 1 at the rule's threshold, whichever way that points; NaN where nothing is scraped.
 
-    ``hold`` and ``window`` are the rule's own ``for`` and range in ticks: what is to fire has to last that much longer.
+    ``hold`` and ``window`` are the rule's own ``for`` and range in ticks: what is to fire has to last so much longer.
     ``signals`` and ``rules`` are what a story adds besides.
     """
 

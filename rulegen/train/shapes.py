@@ -1,7 +1,7 @@
 """From how bad it is to what is measured and how people ask for it: one function for each role of a metric.
 
-Each turns a canvas' levels into samples of its family, and writes the expression whose value passes the threshold just
-when the level passes 1 (but for what windows and buckets blur), in one of the ways that people write such a thing.
+Each turns a canvas' levels into samples of its family, and writes the expression whose value passes the threshold
+just when the level passes 1 (but for what windows and buckets blur), in one of the ways that people write it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How noise comes about in random worlds: one function a story, each painting on a canvas.
 
-Unlike the plots of the demo, a story knows nothing of what is measured: it says when which series is how bad, and adds
-what else would be seen at that time (a dependency that is down, a rollout, traffic). The right answer is found by search.
+Unlike the plots of the demo, a story knows nothing of what is measured: it says when which series is how bad, and
+adds what else would be seen then (a dependency that is down, a rollout, traffic). Search finds the right answer.
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ def all_but_one(canvas: Canvas) -> None:
     """Everybody is noisy but the one that has incidents."""
     rng, height = canvas.rng, canvas.rng.uniform(1.4, 4.0)
     if len(canvas.parts) == 1:
-        return singles(canvas)
+        singles(canvas)
+        return
     canvas.level[0] *= 0.7
     for ticks in canvas.spells((6, 50), (2, 4)):
         canvas.raise_to(int(rng.integers(1, len(canvas.parts))), ticks, height * 1.3)
@@ -264,7 +265,7 @@ def caused(canvas: Canvas) -> None:
 
 
 def gaps(canvas: Canvas) -> None:
-    """It fires rightly or wrongly for long, but the scrapes fail now and then, so that it resolves and comes again."""
+    """It fires for long, but the scrapes fail now and then, so that it resolves and comes again."""
     rng, height = canvas.rng, canvas.rng.uniform(1.2, 2.5)
     for ticks in canvas.spells((60, 200), (0.4, 1.0), 30):
         part = canvas.any_part()

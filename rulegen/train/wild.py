@@ -1,8 +1,8 @@
-"""Random histories to learn from: from a seed alone, a team's way of naming things, its services, rules, noise, incidents.
+"""Random histories to learn from: from a seed alone, a team's way to name things, its services, rules and incidents.
 
 Where a recipe spells a world out, here everything is drawn: what is measured, how it is asked for, how noise comes
-about and what hides in it. Seeds from ``UNSEEN`` on are for evaluation: their words, and their topologies (more services,
-more pods, longer), occur in no other seed's world.
+about and what hides in it. Seeds from ``UNSEEN`` on are for evaluation: their words, and their topologies (more
+services, more pods, longer), occur in no other seed's world.
 """
 
 from __future__ import annotations
@@ -90,13 +90,13 @@ def unseen(seed: int) -> bool:
     return seed >= UNSEEN
 
 
-def draw_world(seed: int) -> Wild:
-    """The world of ``seed``. Same seed, same world."""
+def draw_world(seed: int, stories: Sequence[Story] = STORIES) -> Wild:
+    """The world of ``seed``, with noise of ``stories`` alone. Same seed and stories, same world."""
     rng, words = stream(seed, "world"), Lexicon(stream(seed, "words"), unseen(seed))
     days = int(rng.integers(*_DAYS[unseen(seed)], endpoint=True))
     axis = Axis(START + int(rng.integers(28)) * 1440 * MINUTE, days * 1440)
     team = _team(seed, words)
-    casts = _casts(seed, words)
+    casts = _casts(seed, words, stories)
     wishes = [Wish(cast.id, cast.incidents, daytime=False) for cast in casts]
     openings = draw_openings(stream(seed, "incidents"), axis, wishes)
     busy = tuple((one.start - CALM, one.start + ROOM + 30) for many in openings.values() for one in many)
@@ -120,13 +120,13 @@ def draw_world(seed: int) -> Wild:
 def _team(seed: int, words: Lexicon) -> Team:
     rng = stream(seed, "team")
     page, ticket = pick(rng, _SEVERITIES)
-    service = pick(rng, _SERVICE_LABELS) if rng.random() < 0.8 else words.part()
-    pod = pick(rng, [one for one in _POD_LABELS if one != service]) if rng.random() < 0.8 else f"{words.part()}_id"
+    service = words.among(_SERVICE_LABELS) if rng.random() < 0.8 else words.part()
+    pod = words.among(_POD_LABELS) if rng.random() < 0.8 else f"{words.made_up()}_id"
     named = {"namespace": words.made_up(), "service": service, "pod": pod, "page": page, "ticket": ticket}
     labels = {}
-    for label in rng.permutation(_TEAMS)[: int(rng.integers(0, 3))]:
-        if label not in named.values():
-            labels[str(label)] = words.made_up()
+    for _ in range(int(rng.integers(0, 3))):
+        if (label := words.among(_TEAMS)) not in named.values():
+            labels[label] = words.made_up()
     interval = int(pick(rng, (MINUTE, MINUTE, MINUTE, MINUTE, MINUTE // 2, 2 * MINUTE)))
     return Team(draw_dialect(stream(seed, "dialect"), named, {}), Labels(labels), bool(rng.random() < 0.1), interval)
 
@@ -155,17 +155,18 @@ def _routing(seed: int, team: Team, words: Lexicon) -> Routing | None:
     return Routing(root, {"pager": Receiver("pager")}, tuple(inhibitions), intervals)
 
 
-def _casts(seed: int, words: Lexicon) -> tuple[_Cast, ...]:
+def _casts(seed: int, words: Lexicon, stories: Sequence[Story]) -> tuple[_Cast, ...]:
     rng = stream(seed, "cast")
-    told = [story for story in STORIES for _ in range(story.often)]
+    told = [story for story in stories for _ in range(story.often)]
+    plots = stories is STORIES and not unseen(seed)  # plots have words of their own, which are not held out
     services: list[str] = []
-    casts = []
+    casts: list[_Cast] = []
     for number in range(int(rng.integers(*_HOW_MANY[unseen(seed)], endpoint=True))):
         if not services or rng.random() < 0.55:
             services.append(_another(words, services))
         service = services[-1]
         incidents = int(pick(rng, (0, 1, 1, 2, 2, 3, 3)))
-        if rng.random() < PLOTS:
+        if plots and rng.random() < PLOTS:
             kind = KINDS[pick(rng, _NOISY_PLOTS)]
             if all(cast.kind is not kind for cast in casts):
                 casts.append(_Cast(f"plot-{number}", None, kind, service, max(1, incidents)))
@@ -174,7 +175,7 @@ def _casts(seed: int, words: Lexicon) -> tuple[_Cast, ...]:
     for number, service in enumerate(services):
         if rng.random() < WITNESSED:
             casts.append(_Cast(f"witness-{number}", None, None, service, 0))
-    if rng.random() < 0.4:
+    if plots and rng.random() < 0.4:
         casts.append(_Cast("quiet", None, KINDS[pick(rng, _QUIET_PLOTS)], _another(words, services), 0))
     return tuple(casts)
 
@@ -273,8 +274,8 @@ def _size(seed: int, rng: np.random.Generator, cast: _Cast) -> tuple[int, int]:
 
 
 def _told(stage: Stage, team: Team, words: Lexicon, story: Story, others: Sequence[Opening], taken: set[str]) -> Plot:
-    """A rule on some metric, with the noise of ``story`` in what it reads, the stage's incidents, and perhaps those of
-    the ``others`` of the service."""
+    """A rule on some metric, with the noise of ``story`` in what it reads, the stage's incidents, and perhaps those
+    of the ``others`` of the service."""
     rng = stage.rng
     role = pick(rng, story.roles)
     shape = draw_shape(role, rng)

@@ -16,7 +16,9 @@ from rulegen.promql.parse import parse
 from rulegen.promql.reselect import branches
 from rulegen.promql.rewrite import alternatives
 from rulegen.propose.llama import LanguageModel, load
-from rulegen.propose.model import propose
+from rulegen.propose.model import Question, sample
+from rulegen.propose.offer import offers_for
+from rulegen.propose.refused import Refused
 from rulegen.propose.render import render
 from rulegen.propose.search import enumerate_proposals
 from rulegen.templates import TEMPLATES
@@ -72,10 +74,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
 def test_every_sample_parses_renders_and_mentions_only_what_exists(
     odd: Cluster, seed: int, model: LanguageModel
 ) -> None:
-    proposals, reasons = propose(odd, TEMPLATES, model, samples=4, seed=seed)
-    assert proposals and not reasons
+    said = list(sample(Question(odd, TEMPLATES, offers_for(odd, TEMPLATES)), model, samples=4, seed=seed))
+    refused = [one.reason for one in said if isinstance(one, Refused)]
+    assert said and not [one for one in refused if not any(reason in one for reason in TURNED_DOWN)]
     for proposal in (
-        *proposals,
+        *(one for one in said if isinstance(one, Proposal)),
         *enumerate_proposals(odd, TEMPLATES, limit=3),
     ):  # so that all templates come up
         check(odd, proposal)

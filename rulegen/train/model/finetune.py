@@ -24,8 +24,8 @@ _PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be done: ``base`` is a folder as transformers writes it, ``out`` the GGUF file to write, beside which
-    a folder ``NAME.run`` holds checkpoints and the merged model."""
+    """What is to be done: ``base`` is a folder as transformers writes it, ``out`` the GGUF file to write, beside
+    which a folder ``NAME.run`` holds checkpoints and the merged model."""
 
     base: Path
     sources: tuple[Source, ...]

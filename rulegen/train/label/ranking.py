@@ -10,8 +10,8 @@ from rulegen.score.choose import options_for
 from rulegen.score.gate import Standing
 
 EQUAL = 0.05  # of the rule's noise, effort included: closer than this is equally good
-# How often people choose a kind of change where an alert is noisy, in percent of the commits that do so (897 commits of
-# 27 repositories; `human-tunings`). Kinds that hardly anybody chose get a share of a percent, so that order decides.
+# How often people choose a kind of change where an alert is noisy, in percent of the commits that do so (897 commits
+# of 27 repositories; `human-tunings`). Kinds that hardly anybody chose get a share of a percent: order decides.
 PRIOR = {
     "hold": 29.0,
     "retune": 21.0,
