@@ -14,11 +14,12 @@ from rulegen.core.cluster import Grade, Pattern
 from rulegen.emit.output import CANDIDATES, NOTE, PAGE, RULES, SUGGESTIONS, TESTS
 from rulegen.ingest.prometheus import credentials
 from rulegen.listen.meters import Meters
+from rulegen.propose import endpoint
 from rulegen.templates import TEMPLATES
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined] # with two commands it is a group
-FROM_ENVIRONMENT = (DEBUG, TOKEN, credentials.TOKEN, credentials.USER, credentials.PASSWORD, credentials.CA)
+FROM_ENVIRONMENT = (DEBUG, TOKEN, endpoint.TOKEN, credentials.TOKEN, credentials.USER, credentials.PASSWORD, credentials.CA)
 
 
 def options() -> list[str]:
