@@ -47,7 +47,7 @@ from rulegen.core.history import History
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Span
 from rulegen.propose.llama import load
-from rulegen.train.label import read_shards
+from rulegen.train.label.shards import read_shards
 from rulegen.train.lexicon import UNSEEN
 from rulegen.train.wild import draw_world
 
@@ -159,7 +159,7 @@ def _rows(trial: Trial, spenders: Mapping[str, Spend], group: str) -> Iterable[R
             for polished in (False, True) if replays > 1 else (False,):
                 verdicts = spend(trial, replays, polished)
                 best = best_of(verdicts)
-                agrees = bool(verdicts) and verdicts[0].proposal.template == trial.full.proposal.template
+                agrees = bool(verdicts) and verdicts[0].template == trial.full.template
                 yield Row(
                     group,
                     trial.cluster.id,
