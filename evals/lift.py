@@ -15,8 +15,9 @@ The proposers: *halving* (successive halving of random candidates on parts of th
 form, learnt there too, *random*, *the model*, the model *asked again* with verdicts, and the model with *shuffled
 facts* (rule and figures of another cluster of the same world, own inventory). All are polished alike.
 
-``--train`` is a folder of labelled shards (``rulegen.train.label``), and may come several times. ``--keep`` keeps verdicts between runs of the
-same code. With ``--shop`` the shop history takes the worlds' place; there the intervals resample rules.
+``--train`` is a folder of labelled shards (``rulegen.train.label``), and may come several times. ``--keep`` keeps
+verdicts between runs of the same code. With ``--shop`` the shop history takes the worlds' place; there the intervals
+resample rules.
 """
 
 from __future__ import annotations
