@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nights
 import pytest
-from conftest import Night, command, environment
+from nights import Night, command, environment
 from servers import prometheus
 
 from rulegen.batch.lock import locked
