@@ -229,7 +229,7 @@ class Desk:
     ) -> list[Verdict]:
         """The verdicts on those of ``candidates`` that change rules, as far as there is time; kept in ``found``."""
         others = [one for one in candidates if not one.routing]
-        verdicts = list(self._verdicts(standing, cluster, others, deadline))
+        verdicts = list(self.verdicts(standing, cluster, others, deadline))
         found.verdicts += verdicts
         if len(verdicts) < len(others):
             found.cut_short = HURRIED
@@ -253,6 +253,7 @@ class Desk:
         protected = untouchable(self.settings.protect)
         watched = watched_alerts(rule for _, _, rule in self.history.rules)
         every = [rule for _, _, rule in self.history.rules]
+        identities = self.replayer.rules.identities()
         metrics = tuple(self.replayer.metrics)
         beside = self._companions(parts)
         company = signals((rule, self.fired[ref]) for ref, (rule, _) in self.rules.items())
@@ -276,6 +277,7 @@ class Desk:
                 unseen=self.replayer.unseen(ref, firings),
                 learned=self._learned(parts),
                 indicator=indicator(rule, every, metrics),
+                identity=identities[ref],
             )
             yield replace(cluster, inventory=self._known_of(cluster, parts, firings, noisy, company))
 
@@ -345,14 +347,15 @@ class Desk:
             if not isinstance(candidate, Refused):
                 yield candidate
 
-    def _verdicts(
+    def verdicts(
         self,
         standing: Standing,
         cluster: Cluster,
         candidates: Sequence[Candidate],
         deadline: Deadline = ENDLESS,
     ) -> Iterable[Verdict]:
-        """What the gate says of each, up to the ``deadline``."""
+        """What the gate says of each of ``candidates`` for ``cluster``, replayed where they were not before, up to the
+        ``deadline``."""
         self._sweep(cluster, [one for one in candidates if one.id not in self._outcomes])
         for candidate in candidates:
             if deadline.passed:

@@ -43,6 +43,7 @@ class Pager:
     routing: Routing
     plain: bool
     _firings: dict[str, tuple[Firings, ...]] = field(default_factory=dict)  # by candidate id
+    _known: dict[frozenset[tuple[RuleRef, str]], Told] = field(default_factory=dict)  # by what is changed
 
     @classmethod
     def of(cls, desk: Desk, routing: Routing | None) -> Pager:
@@ -54,7 +55,24 @@ class Pager:
         changes: Sequence[RoutingChange] = (),
         only: Collection[RuleRef] | None = None,
     ) -> Told:
-        """All rules (or ``only`` some), those in ``chosen`` changed, through the routing with ``changes`` added."""
+        """All rules (or ``only`` some), those in ``chosen`` changed, through the routing with ``changes`` added.
+
+        What all rules come to through the routing as it is, is worked out once: every fold and every round of choosing
+        asks for the rules as they are.
+        """
+        if changes or only is not None:
+            return self._simulated(chosen, changes, only)
+        which = frozenset((ref, one.id) for ref, one in chosen.items())
+        if which not in self._known:
+            self._known[which] = self._simulated(chosen, (), None)
+        return self._known[which]
+
+    def _simulated(
+        self,
+        chosen: Mapping[RuleRef, Candidate],
+        changes: Sequence[RoutingChange],
+        only: Collection[RuleRef] | None,
+    ) -> Told:
         fired = [
             (ref, one)
             for ref, as_is in self.desk.fired.items()

@@ -105,6 +105,7 @@ def report(
         unmatched=desk.unmatched,
         credible=_beyond_luck(desk),
         patterns=_patterns(selection.clusters),
+        overview=desk.history.overview,
         repaired=desk.history.repaired,
     )
 

@@ -47,9 +47,12 @@ ALLOWED: dict[str, set[str]] = {
     "report": LOWER | set(STAGES) | {"desk", "pager", "reroute"},
     "picture": LOWER | set(STAGES) | {"desk"},  # what was judged → what a report draws
     "pipeline": LOWER | set(STAGES) | {"desk", "pager", "relabelling", "reroute", "report"},
-    "cli": LOWER | set(STAGES) | PIPELINE | {"shipped", "models", "listen"},
-    # Makes worlds, which must not know how they are judged, and pairs to learn from: what is asked and answered.
-    "train": NOUNS | {"shipped", "models", "propose"},
+    "batch": LOWER | set(STAGES) | PIPELINE,
+    # The bot: what was written, put before people; it runs its unit tests again and compares two sets of rules.
+    "forge": LOWER | {"ingest", "emit", "ruletest"},
+    "cli": LOWER | set(STAGES) | PIPELINE | {"shipped", "models", "listen", "batch", "forge", "train"},
+    # Makes worlds, and has search and replay say what is right in them.
+    "train": LOWER | set(STAGES) | PIPELINE | {"shipped", "models"},
 }
 PURE = ("core", "promql", "gotemplate", "cluster", "templates", "replay", "score")
 OUTSIDE = {"os", "pathlib", "socket", "httpx", "time", "random", "io", "subprocess", "tempfile", "shutil", "sys"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache as once
 from pathlib import Path
 
+from rulegen.cli.log import say
 from rulegen.cli.sources import Sources
 from rulegen.core.alert import Episode
 from rulegen.core.durations import DAY, SECOND
@@ -325,7 +325,7 @@ def connection(sources: Sources) -> Iterator[Connection]:
 @once
 def _say(trouble: Problem) -> None:
     """On standard error, once a process: a command may connect more than once."""
-    print(f"rulegen: {trouble}", file=sys.stderr)
+    say(str(trouble), "warning")
 
 
 def cache_directory() -> Path | None:

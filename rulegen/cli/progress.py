@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rulegen.cli.log import say, structured
 from rulegen.desk import Progress
 
 
@@ -14,7 +15,7 @@ def watching(quiet: bool) -> Iterator[Progress]:
     """What the stages tell how far they are."""
     if quiet:
         yield lambda what, done, total: None
-    elif sys.stderr.isatty():
+    elif sys.stderr.isatty() and not structured():
         with _bar() as progress:
             yield progress
     else:
@@ -28,7 +29,7 @@ def _lines() -> Progress:
         nonlocal last
         if what != last:
             last = what
-            print(f"rulegen: {what} …", file=sys.stderr, flush=True)
+            say(f"{what} …")
 
     return tell
 

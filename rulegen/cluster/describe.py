@@ -49,6 +49,7 @@ def describe(
     unseen: NDArray[np.float64] | None = None,
     learned: Span | None = None,
     indicator: str = "",
+    identity: str = "",
 ) -> Cluster:
     """The cluster of one rule's noise.
 
@@ -57,10 +58,11 @@ def describe(
     ``learned`` the span that holds it (default: the firings' grid). ``vanished`` [firings] is 1 where the series that
     fired was gone when the firing ended, 0 where it was there, NaN where that is not known; ``unseen`` [firings] is 1
     where it fired only since a sample was missing, 0 where it would have anyway, else NaN. ``watched`` is how many
-    series the rule looks at, 0 where that is not known. ``companions`` and ``indicator`` are passed on.
+    series the rule looks at, 0 where that is not known. ``companions`` and ``indicator`` are passed on;
+    ``identity`` tells the rule from all others, and the id comes from it alone.
     """
     found = comparison(rule.expr)
-    fallen = rule.expr + rule.name + str(ref)
+    fallen = identity or rule.expr + rule.name + str(ref)
     facts = replace(
         _facts(firings, noisy, peaks, found, weeks, incidents_touched, max(watched, len(firings.labels))),
         vanished_share=_vanished(firings, noisy, vanished),

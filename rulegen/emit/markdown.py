@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from rulegen.core.outcome import Measure, Report, Suggestion
 from rulegen.emit import figures
-from rulegen.emit.evidence import time_text
+from rulegen.emit.times import time_text
 from rulegen.emit.words import change, counted, delay, kept, number, one_line, share, why
 
 LIMIT = 50  # suggestions and refusals each; the rest is counted

@@ -112,9 +112,10 @@ def output(
             tests.append((exhibit.suggestion, f"{TESTS}/{file_name(exhibit.suggestion)}"))
             files |= _test(exhibit, suggestions[exhibit.suggestion], texts, files)
     why = {id: str(problem) for id, problem in rules.problems}
+    homes = {source.path: source.home for source in sources if source.home}
     evidence = {
         CANDIDATES: candidates_gz(report),
-        SUGGESTIONS: suggestions_json(report, why, shown, dict(tests)),
+        SUGGESTIONS: suggestions_json(report, why, shown, dict(tests), homes, picture),
     }
     if picture is not None:
         told = Told(dict(rules.changed), why, dict(tests), shown)

@@ -13,9 +13,10 @@ from rulegen.core.outcome import Measure, Report, Suggestion
 from rulegen.core.unittest import ChangedTest
 from rulegen.emit import figures
 from rulegen.emit.alertmanager import words as routing_words
-from rulegen.emit.evidence import time_text
 from rulegen.emit.lostlabels import doubt
 from rulegen.emit.output import CANDIDATES, SUGGESTIONS, TESTS, Output
+from rulegen.emit.overview import lines as overview_lines
+from rulegen.emit.times import time_text
 from rulegen.emit.unified import unified
 from rulegen.emit.words import change, changes, counted, delay, kept, number, one_line, why
 
@@ -185,6 +186,8 @@ class _Page:
     def _rest(self) -> None:
         report = self.report
         self.console.print()
+        for line in overview_lines(report.overview) if report.overview else ():
+            self._line(line)
         if report.repaired:
             self._line("Odd in the input, and what was made of it:", "bold")
             for what, count in report.repaired:

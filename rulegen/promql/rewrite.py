@@ -48,6 +48,10 @@ _MATCH_OPERATORS = (  # a tuple, since the parser's enums cannot be hashed
 _META = re.compile(r"([\\.+*?()|\[\]{}^$])")
 
 
+# Text in, text out: the candidates of a rule are made of the same pieces, and offered again for each part of the history.
+remembered = lru_cache(maxsize=2**16)
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """The comparison with a number that decides whether a rule fires: ``left op threshold``.
@@ -70,7 +74,7 @@ class Comparison:
         return self.op in (">", ">=", "<", "<=")
 
 
-@lru_cache(maxsize=20_000)  # each candidate of a rule asks for that of the rule
+@remembered
 def comparison(expr: str) -> Comparison | None:
     """The deciding comparison of ``expr``: at the top, or leftmost below ``and`` / ``unless``. None without one.
 
@@ -97,6 +101,7 @@ def comparison(expr: str) -> Comparison | None:
     return None
 
 
+@remembered
 def with_comparison(expr: str, left: str, op: str, threshold: float) -> str:
     """``expr`` with its deciding comparison replaced by ``left op threshold``.
 
@@ -133,6 +138,7 @@ def with_deciding(expr: str, wrap: Callable[[str], str]) -> str:
     return with_comparison(expr, wrap(found.left), found.op, found.threshold)
 
 
+@remembered
 def fill(pattern: str, **parts: str) -> str:
     """PromQL ``pattern`` in which the metric names ``A``, ``B``, … stand for whole expressions, filled in.
 

@@ -6,7 +6,7 @@ import promql_parser as pp
 
 from rulegen.core.durations import format_duration
 from rulegen.promql.needs import ms
-from rulegen.promql.rewrite import comparison, selector_text, unwrapped, with_comparison
+from rulegen.promql.rewrite import comparison, remembered, selector_text, unwrapped, with_comparison
 
 ANSWERS = frozenset({"up", "probe_success"})  # 1 where a target answered, 0 where it did not
 
@@ -39,6 +39,7 @@ def averaged(expr: str, window: int, step: int) -> str:
     return over_time("avg_over_time", expr, window, step)
 
 
+@remembered
 def over_time(function: str, expr: str, window: int, step: int, offset: int = 0) -> str:
     """``function`` of ``expr`` over ``window`` ms that end ``offset`` ms ago: of a range of a bare selector, else of
     a subquery every ``step`` ms."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 
 from rulegen.core.candidate import Candidate, Proposal
@@ -33,13 +34,11 @@ def render(cluster: Cluster, proposal: Proposal, templates: Iterable[Template]) 
         return Refused(f"{template.name}: {error}")
     if meant == [_meaning(cluster.rule)] and not routing:
         return Refused(f"{template.name}: the rule stays as it was")
-    ref = cluster.ref
-    place = [ref.path, ref.group, ref.index]
-    written = json.dumps([place, meant, *([repr(routing)] if routing else [])], separators=(",", ":"))
+    written = json.dumps([cluster.id, meant, *([repr(routing)] if routing else [])], separators=(",", ":"))
     return Candidate(
         id=sha256(written.encode()).hexdigest()[:12],
         cluster_id=cluster.id,
-        replaces=ref,
+        replaces=cluster.ref,
         rules=rules,
         change=template.change,
         proposal=proposal,
@@ -62,8 +61,13 @@ def _meaning(rule: Rule) -> list[object]:
     return [
         rule.kind,
         rule.name,
-        parse(rule.expr).prettify(),
+        _plain(rule.expr),
         rule.hold,
         rule.keep_firing_for,
         [list(pair) for pair in rule.labels.pairs],
     ]
+
+
+@lru_cache(maxsize=2**16)  # the same candidates are offered again for each part of the history
+def _plain(expr: str) -> str:
+    return parse(expr).prettify()

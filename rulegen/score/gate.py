@@ -37,7 +37,7 @@ class Standing:
     best: NDArray[np.int64] = field(init=False)
     protected: Mask = field(init=False)
     timely: Mapping[RuleRef, NDArray[np.int64]] = field(init=False)
-    _support: NDArray[np.int64] = field(init=False)  # [targets] how many rules catch it in time
+    _sole: Mapping[RuleRef, NDArray[np.int64]] = field(init=False)  # the targets that no other rule catches in time
     _catchers: NDArray[np.int64] = field(init=False)  # [targets] how many rules catch it at all
 
     def __post_init__(self) -> None:
@@ -56,7 +56,8 @@ class Standing:
             support[timely[ref]] += 1
             catchers[outcome.caught] += 1
         object.__setattr__(self, "timely", timely)
-        object.__setattr__(self, "_support", support)
+        sole = {ref: some[support[some] == 1] for ref, some in timely.items()}
+        object.__setattr__(self, "_sole", sole)
         object.__setattr__(self, "_catchers", catchers)
 
     def in_time(self, outcome: Outcome) -> NDArray[np.int64]:
@@ -73,12 +74,14 @@ class Standing:
 
         Only these may others lean on it for: then any subset of the accepted changes is safe too.
         """
-        return np.intersect1d(self.timely[ref], self.in_time(outcome), assume_unique=True)
+        timely = self.timely[ref]
+        return np.intersect1d(timely, self.in_time(outcome), assume_unique=True) if len(timely) else timely
 
     def missed(self, ref: RuleRef, outcome: Outcome) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Protected targets that are lost, and caught too late, when the rule at ``ref`` alone changes."""
-        gone = np.setdiff1d(self.timely[ref], self.in_time(outcome), assume_unique=True)
-        gone = gone[self._support[gone] == 1]
+        gone = self._sole[ref]
+        if len(gone):
+            gone = np.setdiff1d(gone, self.in_time(outcome), assume_unique=True)
         others = self._catchers[gone] - np.isin(gone, self.before[ref].caught)
         still = np.isin(gone, outcome.caught) | (others > 0)
         return gone[~still], gone[still]

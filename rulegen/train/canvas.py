@@ -1,4 +1,4 @@
-"""What noise is painted on: how bad each series of a rule is at each minute, whatever it is that the rule measures."""
+"""What noise is painted on: how bad each series of a rule is at each minute, whatever the rule measures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Part:
 class Canvas:
     """``level`` [parts, n] is 1 at the rule's threshold, whichever way that points; NaN where nothing is scraped.
 
-    ``hold`` and ``window`` are the rule's own ``for`` and range in ticks: what is to fire has to last that much longer.
+    ``hold`` and ``window`` are the rule's own ``for`` and range in ticks: what is to fire has to last so much longer.
     ``signals`` and ``rules`` are what a story adds besides.
     """
 
@@ -44,6 +44,7 @@ class Canvas:
     parts: tuple[Part, ...]
     hold: int = 0
     window: int = 0
+    manner: str = ""  # of its incidents, where the story asks for one
     trickle: bool = False  # whether hardly anybody asks at night
     level: Values = field(init=False)
     signals: list[Signal] = field(default_factory=list)
@@ -109,8 +110,10 @@ class Canvas:
         """Paints the incidents of the stage. Most are worse, longer or wider than noise; some hide in it."""
         rng = self.rng
         width = float(rng.choice((0.0, 0.5, 1.0, 1.0)))
-        manner = str(rng.choice(("plain", "plain", "plain", "ramp", "jumpy", "jumpy")))
+        manner = self.manner or str(rng.choice(("plain", "plain", "plain", "ramp", "jumpy", "jumpy")))
         height = rng.uniform(*((1.15, 1.5), (1.5, 2.5), (2.5, 5.0))[int(rng.integers(3))])
+        if manner == "buzzing":
+            height = rng.uniform(1.8, 2.6)
         for opening in self.stage.openings:
             hard = opening.id == self.stage.hidden
             minutes = int(rng.integers(7, 13) if hard and rng.random() < 0.6 else rng.integers(15, 50)) + self.slack
@@ -119,5 +122,5 @@ class Canvas:
             parts = [self.any_part()] if hard and rng.random() < 0.3 else self.some(width)
             for part in parts:
                 self.raise_to(part, ticks, height * rng.uniform(0.9, 1.1), rise=6 if manner == "ramp" else 1)
-                if manner == "jumpy":
-                    self.level[part, ticks[0] : ticks[1]][2::4] = 0.7
+                off = {"jumpy": slice(2, None, 4), "buzzing": slice(1, None, 2)}.get(manner, slice(0))
+                self.level[part, ticks[0] : ticks[1]][off] = 0.8

@@ -22,15 +22,15 @@ Role = Literal[
     "lagging",
     "absent",
 ]
-"""A gauge that is bad when high or low; used of a capacity, or free of it; a counter of what should not happen; requests
-by status; a histogram of latency; a flag that should be 1, or 0; the time of the last success; restarts; what fills up;
-a counter compared as it stands; two gauges of which one lags; something that must be there."""
+"""A gauge that is bad when high or low; used of a capacity, or free of it; a counter of what should not happen;
+requests by status; a histogram of latency; a flag that should be 1, or 0; the time of the last success; restarts;
+what fills up; a counter compared as it stands; two gauges of which one lags; something that must be there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """``name`` as the exporter has it (with ``_total``, without ``_bucket``). ``unit`` picks the thresholds that people
-    write, ``part`` is a label that tells the parts of one target apart, ``whole`` the capacity that goes with it."""
+    """``name`` as the exporter has it (with ``_total``, without ``_bucket``). ``unit`` picks the thresholds that
+    people write, ``part`` is a label that tells the parts of one target apart, ``whole`` its capacity."""
 
     name: str
     role: Role

@@ -1,7 +1,7 @@
 """From how bad it is to what is measured and how people ask for it: one function for each role of a metric.
 
-Each turns a canvas' levels into samples of its family, and writes the expression whose value passes the threshold just
-when the level passes 1 (but for what windows and buckets blur), in one of the ways that people write such a thing.
+Each turns a canvas' levels into samples of its family, and writes the expression whose value passes the threshold
+just when the level passes 1 (but for what windows and buckets blur), in one of the ways that people write it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _high(rng: np.random.Generator) -> Shape:
         share = 1 / len(canvas.parts) if form == "sum" else 1.0
         level = canvas.level
         if form in ("sum", "avg"):
-            level = np.maximum(level, 0.75 * np.nanmax(level, axis=0))  # what all see, all see about alike
+            level = _alike(level)
         signals = _gauges(canvas, name, level * limit * share, _fine(limit * share))
         metric = _select(canvas, name)
         above = _op(canvas.rng, ">")
@@ -74,7 +74,7 @@ def _low(rng: np.random.Generator) -> Shape:
         limit, name = canvas.words.threshold(canvas.family.unit), canvas.family.name
         level = canvas.level
         if form == "avg":
-            level = np.maximum(level, 0.75 * np.nanmax(level, axis=0))
+            level = _alike(level)
         signals = _gauges(canvas, name, limit / np.maximum(level, 0.05), _fine(limit))
         metric, below = _select(canvas, name), _op(canvas.rng, "<")
         match form:
@@ -95,7 +95,7 @@ def _used(rng: np.random.Generator) -> Shape:
         whole = float(2 ** canvas.rng.integers(8, 34))
         share = np.minimum(canvas.level * limit, 0.995)
         if form == "sums":
-            share = np.maximum(share, 0.75 * np.nanmax(share, axis=0))
+            share = _alike(share)
         signals = (
             *_gauges(canvas, family.name, share * whole, _fine(whole * 0.1)),
             *_gauges(canvas, family.whole, np.full_like(canvas.level, whole), 1, every=4),
@@ -151,7 +151,7 @@ def _counter(rng: np.random.Generator) -> Shape:
         share = 1 / len(canvas.parts) if form == "sum rate" else 1.0
         level = np.nan_to_num(canvas.level, nan=0.3)
         if form == "sum rate":
-            level = np.maximum(level, 0.75 * level.max(axis=0))
+            level = _alike(level)
         calm = 0.25 if form == "some" else 0.8
         level = np.where(level < 1, level * calm, level)
         measure = Measure(name.removesuffix("_total"), "counter", "Events.", quantum=1)
@@ -441,6 +441,12 @@ def _gauges(canvas: Canvas, name: str, values: Values, quantum: float, every: in
         Signal(measure, part.target, row, every or canvas.stage.every, part.labels)
         for part, row in zip(canvas.parts, values.astype(np.float64), strict=True)
     )
+
+
+def _alike(level: Values) -> Values:
+    """``level`` [parts, n] where what one part sees is mostly seen by all, so that their sum shows it."""
+    shared: Values = np.maximum(level, 0.75 * np.nan_to_num(level).max(axis=0))
+    return shared
 
 
 def _beside(canvas: Canvas) -> tuple[str, tuple[Signal, ...]]:

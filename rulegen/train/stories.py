@@ -1,7 +1,7 @@
 """How noise comes about in random worlds: one function a story, each painting on a canvas.
 
-Unlike the plots of the demo, a story knows nothing of what is measured: it says when which series is how bad, and adds
-what else would be seen at that time (a dependency that is down, a rollout, traffic). The right answer is found by search.
+Unlike the plots of the demo, a story knows nothing of what is measured: it says when which series is how bad, and
+adds what else would be seen then (a dependency that is down, a rollout, traffic). Search finds the right answer.
 """
 
 from __future__ import annotations
@@ -41,9 +41,18 @@ class Story:
 
 def spikes(canvas: Canvas) -> None:
     """Short peaks of single series, often higher than any incident."""
-    height = canvas.rng.uniform(1.2, 3.0)
+    height = canvas.rng.uniform(*pick(canvas.rng, ((1.2, 2.5), (2.5, 4.5))))
     for ticks in canvas.spells((1, int(canvas.rng.integers(2, 5))), (1.5, 4)):
         canvas.raise_to(canvas.any_part(), ticks, height * canvas.rng.uniform(0.8, 1.3))
+
+
+def needles(canvas: Canvas) -> None:
+    """Single odd samples, while an incident jumps about as well: only the mean tells them apart."""
+    height = canvas.rng.uniform(1.8, 3.2)
+    for ticks in canvas.spells((1, 1), (2, 5)):
+        canvas.raise_to(canvas.any_part(), ticks, height * canvas.rng.uniform(0.8, 1.2))
+    if canvas.rng.random() < 0.7:
+        canvas.manner = "buzzing"
 
 
 def flaps(canvas: Canvas) -> None:
@@ -102,9 +111,12 @@ def few(canvas: Canvas) -> None:
 def all_but_one(canvas: Canvas) -> None:
     """Everybody is noisy but the one that has incidents."""
     rng, height = canvas.rng, canvas.rng.uniform(1.4, 4.0)
+    if len(canvas.parts) == 1:
+        singles(canvas)
+        return
     canvas.level[0] *= 0.7
     for ticks in canvas.spells((6, 50), (2, 4)):
-        canvas.raise_to(int(rng.integers(1, len(canvas.parts))), ticks, height)
+        canvas.raise_to(int(rng.integers(1, len(canvas.parts))), ticks, height * 1.3)
     for opening in canvas.stage.openings:
         incident, ticks = canvas.stage.incident(opening, int(rng.integers(15, 50)) + canvas.slack)
         canvas.incidents.append(incident)
@@ -179,9 +191,7 @@ def dependency(canvas: Canvas) -> None:
         for part in canvas.some(float(rng.choice((0.3, 1.0)))):
             canvas.raise_to(int(part), ticks, height)
     measure = Measure(name, "gauge", "Whether it answers.", quantum=1)
-    canvas.signals.append(
-        Signal(measure, whole, alive, 1, Labels({"job": canvas.words.word(("db", "cache", "dns"))}))
-    )
+    canvas.signals.append(Signal(measure, whole, alive, 1, Labels({"target": canvas.words.made_up()})))
 
 
 def maintenance(canvas: Canvas) -> None:
@@ -255,7 +265,7 @@ def caused(canvas: Canvas) -> None:
 
 
 def gaps(canvas: Canvas) -> None:
-    """It fires rightly or wrongly for long, but the scrapes fail now and then, so that it resolves and comes again."""
+    """It fires for long, but the scrapes fail now and then, so that it resolves and comes again."""
     rng, height = canvas.rng, canvas.rng.uniform(1.2, 2.5)
     for ticks in canvas.spells((60, 200), (0.4, 1.0), 30):
         part = canvas.any_part()
@@ -314,7 +324,8 @@ def _while_free(canvas: Canvas, ticks: Ticks, paint: Callable[[Ticks], None]) ->
 
 
 STORIES: tuple[Story, ...] = (
-    Story("spikes", spikes, (*LEVELS, "alive", "broken"), holds=(0, 0, 0, 1, 2), often=4),
+    Story("spikes", spikes, (*LEVELS, "alive", "broken"), holds=(0, 0, 1, 2, 5), often=6),
+    Story("needles", needles, ("high", "low", "used", "free"), holds=(0,), series=(1, 2), often=3),
     Story("flaps", flaps, (*LEVELS, "alive", "broken"), holds=(0, 0, 0, 1), often=3),
     Story("hovers", hovers, often=3),
     Story("mild", mild, often=3),
@@ -324,7 +335,7 @@ STORIES: tuple[Story, ...] = (
     Story("all but one", all_but_one, ANY, series=(6, 9), often=3),
     Story("chronic", chronic, (*LEVELS, "alive", "broken"), series=(1, 4)),
     Story("stuck", stuck, (*LEVELS, "alive", "broken"), series=(1, 4), often=1),
-    Story("nightly", nightly, (*LEVELS, "alive", "broken"), series=(1, 4), often=3),
+    Story("nightly", nightly, (*LEVELS, "alive", "broken"), series=(1, 4), often=4),
     Story("waves", waves, ("high", "low", "used", "free", "counter", "latency"), series=(1, 3)),
     Story("rollouts", rollouts, ("high", "low", "counter", "used", "alive"), series=(2, 5)),
     Story("dependency", dependency, (*LEVELS, "restarts"), series=(1, 4), often=3),

@@ -2,13 +2,18 @@
 
 One JSON object a line, as in ``human-tunings``: ``before`` and ``after`` (``after`` null: retired) with alert, expr,
 for, keep_firing_for and labels, the ``families`` of the change, ``details`` with its numbers, and the repository.
+
+``python -m rulegen.train.tunings FILE OUT`` writes the pairs as lines to train on, with repository and fold: training
+with ``--leave-out fold=0`` sees nothing of the repositories of fold 0.
 """
 
 from __future__ import annotations
 
+import json
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +22,7 @@ from pydantic import BaseModel, Field, ValidationError
 from rulegen.core.durations import SECOND, format_duration, parse_duration
 from rulegen.core.labels import Labels
 from rulegen.core.rule import Rule
-from rulegen.errors import InputError
+from rulegen.errors import InputError, RulegenError
 from rulegen.propose.tune import Tuned, plain, tune_prompt, write_tuned
 
 FOLDS = 5
@@ -81,6 +86,7 @@ class Pair:
 
     prompt: str
     answer: str
+    repository: str
     fold: int
 
 
@@ -114,7 +120,7 @@ def pairs(tunings: Sequence[Tuning]) -> tuple[Pair, ...]:
     """One example for each change that was made: of several at once each is right."""
     fold_of = folds(tunings)
     return tuple(
-        Pair(tune_prompt(one.rule), write_tuned(change), fold_of[one.repository])
+        Pair(tune_prompt(one.rule), write_tuned(change), one.repository, fold_of[one.repository])
         for one in tunings
         for change in one.changes
     )
@@ -160,3 +166,27 @@ def _duration(text: str | None) -> int:
         return parse_duration(text or "0s")
     except ValueError:
         return 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``FILE OUT``: reads changes and writes pairs. Returns the exit code; what is wrong goes to stderr."""
+    if len(arguments) != 2:
+        print("usage: python -m rulegen.train.tunings FILE OUT", file=sys.stderr)
+        return InputError.exit_code
+    source, target = map(Path, arguments)
+    try:
+        lines = [json.dumps(asdict(pair), ensure_ascii=False) for pair in pairs(read_tunings(source))]
+        unfinished = target.with_name(f".{target.name}.part")
+        unfinished.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        unfinished.replace(target)
+    except RulegenError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except (OSError, UnicodeDecodeError) as error:
+        print(f"{source}: {error}", file=sys.stderr)
+        return InputError.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,8 +1,8 @@
-"""Random histories to learn from: from a seed alone, a team's way of naming things, its services, rules, noise, incidents.
+"""Random histories to learn from: from a seed alone, a team's way to name things, its services, rules and incidents.
 
 Where a recipe spells a world out, here everything is drawn: what is measured, how it is asked for, how noise comes
-about and what hides in it. Seeds from ``UNSEEN`` on are for evaluation: their words, and their topologies (more services,
-more pods, longer), occur in no other seed's world.
+about and what hides in it. Seeds from ``UNSEEN`` on are for evaluation: their words, and their topologies (more
+services, more pods, longer), occur in no other seed's world.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from rulegen.train.vocabulary import Dialect, Measure, draw_dialect
 START = 1_767_571_200_000  # 2026-01-05, a Monday
 PLOTS = 0.12  # share of the rules whose story is one of the demo's plots
 TWIN = 0.1  # share of the rules that another rule repeats
-WITNESSED = 0.4  # share of the services with an alert on what users notice, in every incident and only then
+WITNESSED = 0.3  # share of the services with an alert on what users notice, in every incident and only then
 ROUTED = 0.35  # share of the worlds whose Alertmanager configuration is known
 NO_RECORD = 0.08  # share of the worlds in which nobody wrote incidents down
 
@@ -90,17 +90,18 @@ def unseen(seed: int) -> bool:
     return seed >= UNSEEN
 
 
-def draw_world(seed: int) -> Wild:
-    """The world of ``seed``. Same seed, same world."""
+def draw_world(seed: int, stories: Sequence[Story] = STORIES) -> Wild:
+    """The world of ``seed``, with noise of ``stories`` alone. Same seed and stories, same world."""
     rng, words = stream(seed, "world"), Lexicon(stream(seed, "words"), unseen(seed))
     days = int(rng.integers(*_DAYS[unseen(seed)], endpoint=True))
     axis = Axis(START + int(rng.integers(28)) * 1440 * MINUTE, days * 1440)
     team = _team(seed, words)
-    casts = _casts(seed, words)
+    casts = _casts(seed, words, stories)
     wishes = [Wish(cast.id, cast.incidents, daytime=False) for cast in casts]
     openings = draw_openings(stream(seed, "incidents"), axis, wishes)
     busy = tuple((one.start - CALM, one.start + ROOM + 30) for many in openings.values() for one in many)
-    taken: set[str] = set()
+    known = (team.dialect.http, *(one.name for one in team.dialect.measures.values()))
+    taken = {f"{name}{suffix}" for name in known for suffix in ("", "_total")}
     plots = [_plant(seed, axis, team, words, cast, openings, busy, casts, taken) for cast in casts]
     signals = tuple(signal for plot in plots for signal in plot.signals)
     down = np.zeros(axis.n, dtype=np.bool_)
@@ -119,13 +120,13 @@ def draw_world(seed: int) -> Wild:
 def _team(seed: int, words: Lexicon) -> Team:
     rng = stream(seed, "team")
     page, ticket = pick(rng, _SEVERITIES)
-    service = pick(rng, _SERVICE_LABELS) if rng.random() < 0.8 else words.part()
-    pod = pick(rng, [one for one in _POD_LABELS if one != service]) if rng.random() < 0.8 else f"{words.part()}_id"
+    service = words.among(_SERVICE_LABELS) if rng.random() < 0.8 else words.part()
+    pod = words.among(_POD_LABELS) if rng.random() < 0.8 else f"{words.made_up()}_id"
     named = {"namespace": words.made_up(), "service": service, "pod": pod, "page": page, "ticket": ticket}
     labels = {}
-    for label in rng.permutation(_TEAMS)[: int(rng.integers(0, 3))]:
-        if label not in named.values():
-            labels[str(label)] = words.made_up()
+    for _ in range(int(rng.integers(0, 3))):
+        if (label := words.among(_TEAMS)) not in named.values():
+            labels[label] = words.made_up()
     interval = int(pick(rng, (MINUTE, MINUTE, MINUTE, MINUTE, MINUTE // 2, 2 * MINUTE)))
     return Team(draw_dialect(stream(seed, "dialect"), named, {}), Labels(labels), bool(rng.random() < 0.1), interval)
 
@@ -154,17 +155,18 @@ def _routing(seed: int, team: Team, words: Lexicon) -> Routing | None:
     return Routing(root, {"pager": Receiver("pager")}, tuple(inhibitions), intervals)
 
 
-def _casts(seed: int, words: Lexicon) -> tuple[_Cast, ...]:
+def _casts(seed: int, words: Lexicon, stories: Sequence[Story]) -> tuple[_Cast, ...]:
     rng = stream(seed, "cast")
-    told = [story for story in STORIES for _ in range(story.often)]
+    told = [story for story in stories for _ in range(story.often)]
+    plots = stories is STORIES and not unseen(seed)  # plots have words of their own, which are not held out
     services: list[str] = []
-    casts = []
+    casts: list[_Cast] = []
     for number in range(int(rng.integers(*_HOW_MANY[unseen(seed)], endpoint=True))):
         if not services or rng.random() < 0.55:
             services.append(_another(words, services))
         service = services[-1]
         incidents = int(pick(rng, (0, 1, 1, 2, 2, 3, 3)))
-        if rng.random() < PLOTS:
+        if plots and rng.random() < PLOTS:
             kind = KINDS[pick(rng, _NOISY_PLOTS)]
             if all(cast.kind is not kind for cast in casts):
                 casts.append(_Cast(f"plot-{number}", None, kind, service, max(1, incidents)))
@@ -173,7 +175,7 @@ def _casts(seed: int, words: Lexicon) -> tuple[_Cast, ...]:
     for number, service in enumerate(services):
         if rng.random() < WITNESSED:
             casts.append(_Cast(f"witness-{number}", None, None, service, 0))
-    if rng.random() < 0.4:
+    if plots and rng.random() < 0.4:
         casts.append(_Cast("quiet", None, KINDS[pick(rng, _QUIET_PLOTS)], _another(words, services), 0))
     return tuple(casts)
 
@@ -272,20 +274,21 @@ def _size(seed: int, rng: np.random.Generator, cast: _Cast) -> tuple[int, int]:
 
 
 def _told(stage: Stage, team: Team, words: Lexicon, story: Story, others: Sequence[Opening], taken: set[str]) -> Plot:
-    """A rule on some metric, with the noise of ``story`` in what it reads, the stage's incidents, and perhaps those of
-    the ``others`` of the service."""
+    """A rule on some metric, with the noise of ``story`` in what it reads, the stage's incidents, and perhaps those
+    of the ``others`` of the service."""
     rng = stage.rng
     role = pick(rng, story.roles)
     shape = draw_shape(role, rng)
-    family = words.family(role)
+    while taken & {(family := words.family(role)).name, family.whole}:
+        pass  # else two rules could mean the same series
     parts, family = _parts(stage, words, story, role, family)
     hold = int(pick(rng, story.holds))
     scope = {}
-    if family.name in taken or rng.random() < 0.35:
+    if rng.random() < 0.4:
         scope[stage.dialect.service] = stage.service.name
     if rng.random() < 0.2:
         scope["namespace"] = team.dialect.namespace
-    taken.add(family.name)
+    taken |= {family.name, family.whole} - {""}
     canvas = Canvas(replace(stage, scope=Labels(scope)), words, family, parts, hold, shape.window)
     story.paint(canvas)
     canvas.feel(others)
@@ -309,7 +312,8 @@ def _parts(stage: Stage, words: Lexicon, story: Story, role: Role, family: Famil
     if role in ("requests", "latency"):
         by_pod = by_pod and count <= 3
     if by_pod:
-        labels = Labels({family.part: words.values(1)[0]}) if family.part and role != "requests" else EMPTY
+        own = (stage.dialect.service, stage.dialect.pod, "namespace", "")
+        labels = Labels({family.part: words.values(1)[0]}) if family.part not in own and role != "requests" else EMPTY
         return tuple(Part(target, labels) for target in service.targets), family
     if count == 1 or role == "requests":
         return (Part(service.whole),), family
@@ -323,8 +327,10 @@ def _parts(stage: Stage, words: Lexicon, story: Story, role: Role, family: Famil
 
 def _rule(canvas: Canvas, team: Team, expr: str) -> Rule:
     rng, stage = canvas.rng, canvas.stage
-    rule = stage.page(canvas.words.alert(canvas.family), expr, canvas.hold)
-    name = rule.name
+    rule = stage.page("", expr, canvas.hold)
+    name = canvas.words.alert(canvas.family)
+    if rng.random() < 0.2:
+        name += "".join(word.capitalize() for word in stage.service.name.split("-"))
     if rng.random() < 0.1:
         name = "".join(f"_{char.lower()}" if char.isupper() else char for char in name).strip("_")
     labels = dict(rule.labels)

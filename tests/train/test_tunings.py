@@ -10,7 +10,7 @@ import pytest
 
 from rulegen.errors import InputError
 from rulegen.propose.tune import Tuned, read_tuned
-from rulegen.train.tunings import Tuning, folds, pairs, read_tunings
+from rulegen.train.tunings import Tuning, folds, main, pairs, read_tunings
 
 DATA = Path(__file__).parents[3] / "shared/data/human-tunings/tunings.jsonl"
 
@@ -50,6 +50,16 @@ def test_a_repository_lies_in_one_fold_and_folds_are_as_even_as_it_lets_them(tmp
     tunings = read(tmp_path, *(record(name, ["no such"], []) for name, size in sizes.items() for _ in range(size)))
     assert folds(tunings, 3) == {"a": 0, "b": 1, "c": 2, "d": 2, "e": 1, "f": 1}
     assert {pair.fold for pair in pairs(tunings)} == set(folds(tunings).values())
+
+
+def test_pairs_are_written_as_lines_to_train_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, target = tmp_path / "some.jsonl", tmp_path / "pairs.jsonl"
+    source.write_text(record("r", ["hold: for up/added"], [["for", 300.0, 900.0]]))
+    assert main([str(source), str(target)]) == 0
+    (line,) = map(json.loads, target.read_text().splitlines())
+    assert (line["answer"], line["repository"], line["fold"]) == ('{"kind":"hold","to":"15m"}', "r", 0)
+    assert main([str(tmp_path / "nothing"), str(target)]) == InputError.exit_code
+    assert "nothing" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the changes that people made are not beside the repository")

@@ -22,10 +22,10 @@ from rulegen.core.outcome import Measure, Report, Suggestion
 from rulegen.core.picture import Lane, Picture
 from rulegen.emit import figures
 from rulegen.emit.alertmanager import words as routing_words
-from rulegen.emit.evidence import time_text
 from rulegen.emit.lostlabels import doubt
 from rulegen.emit.page import charts
 from rulegen.emit.rulefile import Changed
+from rulegen.emit.times import time_text
 from rulegen.emit.unified import unified
 from rulegen.emit.words import change, counted, delay, kept, number, one_line, share, why
 

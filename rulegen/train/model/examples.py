@@ -15,6 +15,7 @@ import gzip
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from rulegen.errors import InputError
 
 SHARDS = "shard-*.jsonl.gz"
 GROUPS = ("world", "group", "repository", "repo")
+_WORD = re.compile(r"\s*\S+")
 EQUAL = 0.02  # of the noise: cuts that differ by less are equally good
 
 
@@ -175,7 +177,9 @@ def _is_held_out(group: str, share: float) -> bool:
 
 
 def texts(examples: Iterable[Example]) -> Iterator[str]:
-    """Every text that a tokenizer should be able to write shortly."""
+    """What a tokenizer should be able to write shortly: of each group (a world), every word once, so that what many
+    worlds have in common gets tokens of its own and the names of one do not."""
+    words: dict[str, dict[str, None]] = {}
     for one in examples:
-        yield one.prompt
-        yield one.answer
+        words.setdefault(one.group, {}).update(dict.fromkeys(_WORD.findall(f"{one.prompt}{one.answer}")))
+    yield from map("".join, words.values())

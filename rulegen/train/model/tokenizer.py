@@ -1,7 +1,7 @@
 """The tokenizer: byte-level BPE, made for prompts and answers.
 
 Words are cut as GPT-2 cuts them, which llama.cpp knows as ``tokenizer.ggml.pre = gpt-2``; within them a digit is
-always a token of its own, so that a model reads the digits of a number and not one of a thousand names for it.
+always a token of its own (with the space before it), so that a model reads the digits of a number and not one of a thousand names for it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def train_tokenizer(texts: Iterable[str], size: int = SIZE) -> PreTrainedTokeniz
 
     Any text can be written in it; a text is read with START before it.
     """
-    from tokenizers import Tokenizer, decoders, pre_tokenizers
+    from tokenizers import Regex, Tokenizer, decoders, pre_tokenizers
     from tokenizers.models import BPE
     from tokenizers.processors import TemplateProcessing
     from tokenizers.trainers import BpeTrainer
@@ -33,12 +33,13 @@ def train_tokenizer(texts: Iterable[str], size: int = SIZE) -> PreTrainedTokeniz
 
     words = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     tokenizer = Tokenizer(BPE())
-    # No merge is learnt across these cuts, so none has a digit in it; read back without them, nothing changes.
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), words])
+    # No merge is learnt across these cuts, so none joins two digits; read back without them, nothing changes.
+    digits = pre_tokenizers.Split(Regex(r" ?\p{N}"), behavior="isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, words])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = BpeTrainer(
         vocab_size=size,
-        min_frequency=2,
+        min_frequency=3,
         special_tokens=[START, END],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,

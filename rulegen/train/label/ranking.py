@@ -10,8 +10,8 @@ from rulegen.score.choose import options_for
 from rulegen.score.gate import Standing
 
 EQUAL = 0.05  # of the rule's noise, effort included: closer than this is equally good
-# How often people choose a kind of change where an alert is noisy, in percent of the commits that do so (897 commits of
-# 27 repositories; `human-tunings`). Kinds that hardly anybody chose get a share of a percent, so that order decides.
+# How often people choose a kind of change where an alert is noisy, in percent of the commits that do so (897 commits
+# of 27 repositories; `human-tunings`). Kinds that hardly anybody chose get a share of a percent: order decides.
 PRIOR = {
     "hold": 29.0,
     "retune": 21.0,
@@ -23,14 +23,14 @@ PRIOR = {
     "narrow": 6.0,
     "floor": 5.0,  # "> 0 becomes > N": among the looser thresholds
     "smooth": 4.0,  # longer window
-    "relabel": 3.0,  # office hours
+    "relabel": 3.0,  # office hours, and inhibited by a label
     "rescale": 2.0,
     "latch": 1.5,  # comparison rewritten, of which it is one way
     "late_data": 1.0,
     "split_severity": 0.9,
     "absent_guard": 0.8,
     "aggregate_expr": 0.7,
-    "seasonal_mute": 0.6,
+    "seasonal_mute": 3.0,  # office hours
     "hysteresis": 0.5,
     "dynamic_threshold": 0.4,
     "inhibit": 0.4,  # the routing is not in those commits

@@ -19,8 +19,8 @@ from rulegen.score.parts import Parts
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """A change of the routing that was tried. ``cut`` is the share of its own rule's notifications for nothing that it
-    saves, ``left`` what stays, with a little for effort; ``reason`` is empty where it may be made."""
+    """A change of the routing that was tried. ``cut`` is the share of its own rule's notifications for nothing that
+    it saves, ``left`` what stays, with a little for effort; ``reason`` is empty where it may be made."""
 
     candidate: Candidate
     cut: float

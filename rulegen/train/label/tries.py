@@ -1,4 +1,4 @@
-"""Where the labels look: every template's likeliest proposals, each slot over its whole range, and around the best."""
+"""Where the labels look: the likeliest proposals, each slot over its whole range, and around the best found."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rulegen.propose.render import distinct, render
 from rulegen.propose.search import enumerate_proposals
 from rulegen.score.gate import Standing
 from rulegen.templates import TEMPLATES
-from rulegen.train.ranking import costs_of
+from rulegen.train.label.ranking import costs_of
 
 RANKED = 16  # proposals of each template, by the order of the full search
 _SEARCH = Provenance("search")
@@ -57,7 +57,7 @@ def polished(
         offer = next(one for one in offers if one.template.name == proposal.template)
         rendered = (render(cluster, one, TEMPLATES) for one in list(neighbours(offer, proposal))[:MOST])
         found += [one for one in rendered if not isinstance(one, Refused) and one.id not in known and not one.routing]
-    return list(desk._verdicts(standing, cluster, distinct(found)))
+    return list(desk.verdicts(standing, cluster, distinct(found)))
 
 
 def neighbours(offer: Offer, proposal: Proposal) -> Iterator[Proposal]:
