@@ -15,6 +15,7 @@ from rulegen.cli.demo import demo
 from rulegen.cli.init import init
 from rulegen.cli.listen import listen
 from rulegen.cli.log import choose, say
+from rulegen.cli.model import app as model
 from rulegen.cli.nightly import nightly
 from rulegen.cli.options import bare, flat
 from rulegen.cli.pr import pr
@@ -62,6 +63,8 @@ app.command()(bare(init))
 app.command()(demo)
 app.command()(listen)
 app.command()(push)
+app.command(context_settings={"allow_extra_args": True})(pr)
+app.add_typer(model, name="model")
 
 
 def run() -> NoReturn:
