@@ -3,9 +3,10 @@
 ``python -m evals.nightly_kill [DATA] [--kills N] [--rules DIR]`` runs ``rulegen nightly --prometheus`` against a real
 Prometheus that serves a copy of the history ``alertops-tsdb``, with the rules of ``rules/awesome``: once undisturbed;
 then, on a state and an output of its own, begun N times (default 10) and killed each time with ``kill -9`` after a
-random share of the time that the first took (seed 20260806), and at last left alone; and once more. After each kill the
-output has to be whole or absent, and at the end the state, the output and what lies beside them have to be those of the
-undisturbed run. Needs Debian's ``prometheus``. DATA is the directory that holds both (default: ../shared/data).
+random share of the time that the first took (seed 20260806), and at last left alone; and once more. After each kill
+the output has to be whole or absent, and at the end the state, the output and what lies beside them have to be those
+of the undisturbed run. Needs Debian's ``prometheus``. DATA is the directory that holds both (default:
+../shared/data).
 """
 
 from __future__ import annotations
