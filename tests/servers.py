@@ -202,6 +202,7 @@ class Request:
     path: str
     params: Mapping[str, str]
     headers: Mapping[str, str]
+    body: str = ""
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,7 @@ def answering(answer: Callable[[Request], Reply], tls: ssl.SSLContext | None = N
             parts = urlsplit(self.path)
             form = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode(errors="replace")
             params = dict(parse_qsl(parts.query) + parse_qsl(form))
-            reply = answer(Request(self.command, parts.path, params, dict(self.headers)))
+            reply = answer(Request(self.command, parts.path, params, dict(self.headers), form))
             if reply.raw is not None:
                 self.wfile.write(reply.raw)
                 self.close_connection = True

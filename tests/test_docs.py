@@ -16,6 +16,7 @@ from rulegen.core.cluster import Grade, Pattern
 from rulegen.emit.output import CANDIDATES, NOTE, PAGE, RULES, SUGGESTIONS, TESTS
 from rulegen.ingest.prometheus import credentials
 from rulegen.listen.meters import Meters
+from rulegen.propose import endpoint
 from rulegen.templates import TEMPLATES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,7 +33,10 @@ def _commands(group: Any, prefix: str = "") -> dict[str, Any]:
 
 
 COMMANDS = _commands(typer.main.get_command(app))
-FROM_ENVIRONMENT = (DEBUG, TOKEN, credentials.TOKEN, credentials.USER, credentials.PASSWORD, credentials.CA)
+FROM_ENVIRONMENT = (
+    *(DEBUG, TOKEN, endpoint.TOKEN),
+    *(credentials.TOKEN, credentials.USER, credentials.PASSWORD, credentials.CA),
+)
 
 
 def options() -> list[str]:

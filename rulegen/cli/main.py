@@ -12,11 +12,12 @@ import typer
 from rulegen import __version__
 from rulegen.cli.config import configured_by
 from rulegen.cli.demo import demo
+from rulegen.cli.init import init
 from rulegen.cli.listen import listen
 from rulegen.cli.log import choose, say
 from rulegen.cli.model import app as model
 from rulegen.cli.nightly import nightly
-from rulegen.cli.options import flat
+from rulegen.cli.options import bare, flat
 from rulegen.cli.pr import pr
 from rulegen.cli.push import push
 from rulegen.cli.query import query
@@ -57,6 +58,7 @@ def _options(
 COMMANDS = {one.__name__: flat(one) for one in (suggest, nightly, replay, query, test)}  # those with settings
 for _command in COMMANDS.values():
     app.command(cls=configured_by(COMMANDS))(_command)
+app.command()(bare(init))
 app.command()(demo)
 app.command()(listen)
 app.command()(push)

@@ -128,7 +128,9 @@ class Suggesting:
     )
     proposer: Annotated[str, opt("--proposer", "Who proposes changes.", ASK, "search|model")] = "search"
     model: Annotated[str, opt("--model", "GGUF file; giving it is your consent to it.", ASK, "FILE|NAME")] = ""
-    allow_unverified: Annotated[bool, opt("--allow-unverified", "Use a model that differs from its pin.", ASK)] = False
+    allow_unverified: Annotated[bool, opt("--allow-unverified", "Use a model that differs from its pin.", ASK)] = (
+        False
+    )
     model_url: Annotated[str, opt("--model-url", "Or a model behind an OpenAI-compatible API.", ASK, "URL")] = ""
     model_name: Annotated[str, opt("--model-name", "Which of its models; the first.", ASK, "NAME")] = ""
     model_timeout: Annotated[str, opt("--model-timeout", "Longest wait for one answer.", ASK, "DURATION")] = "2m"
@@ -148,8 +150,19 @@ ConfigFile = Annotated[Path | None, opt("--config", "Settings (rulegen.toml, whe
 
 
 def flat(function: Callable[..., Any]) -> Callable[..., None]:
-    """``function`` as Typer can read it: a parameter that is a group becomes the group's options, and ``--config``
-    is added. Called with those, it builds the groups."""
+    """``function`` as :func:`bare` makes it, with ``--config`` besides."""
+    return _flat(
+        function, [inspect.Parameter(CONFIG, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=ConfigFile)]
+    )
+
+
+def bare(function: Callable[..., Any]) -> Callable[..., None]:
+    """``function`` as Typer can read it: a parameter that is a group becomes the group's options. Called with those,
+    it builds the groups."""
+    return _flat(function, [])
+
+
+def _flat(function: Callable[..., Any], more: list[inspect.Parameter]) -> Callable[..., None]:
     hints = get_type_hints(function, include_extras=True)
     groups = {name: hint for name, hint in hints.items() if inspect.isclass(hint) and is_dataclass(hint)}
     made = []
@@ -164,11 +177,11 @@ def flat(function: Callable[..., Any]) -> Callable[..., None]:
                     option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=types[option.name]
                 )
             )
-    made.append(inspect.Parameter(CONFIG, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=ConfigFile))
+    made += more
 
     @functools.wraps(function)
     def called(**given: Any) -> None:
-        del given[CONFIG]
+        given.pop(CONFIG, None)
         for name, group in groups.items():
             given[name] = group(**{option.name: given.pop(option.name) for option in fields(group)})
         function(**given)

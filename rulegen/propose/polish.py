@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, zip_longest
+from itertools import chain
 from typing import TypeVar
 
 from rulegen.core.candidate import Candidate, Proposal, Slot, Slots, SlotValue
@@ -69,13 +70,17 @@ def _others(slot: Slot, value: SlotValue) -> list[SlotValue]:
     numbers = sorted({one.value for one in slot.choices if isinstance(one.value, int | float)})
     if value not in numbers:
         return []
-    at = numbers.index(value)  # type: ignore[arg-type] # it is one of them
+    at = numbers.index(value)
     places = chain.from_iterable((at + step, at - step) for step in range(1, REACH + 1))
     return [numbers[place] for place in places if 0 <= place < len(numbers)]
 
 
-def _round_robin(several: Sequence[Iterable[T]]) -> Iterator[T]:
+def _round_robin(several: Iterable[Iterable[T]]) -> Iterator[T]:
     """The first of each, then the second of each, …"""
-    missing = object()
-    for row in zip_longest(*several, fillvalue=missing):
-        yield from (one for one in row if one is not missing)
+    waiting = deque(iter(one) for one in several)
+    while waiting:
+        one = waiting.popleft()
+        for item in one:
+            yield item
+            waiting.append(one)
+            break

@@ -57,7 +57,7 @@ def test_all_that_is_wrong_is_told_at_once(home: Path, rulegen: Run, monkeypatch
         "rulegen: team.toml:1: sinse: no such setting; did you mean since?",
         "rulegen: team.toml:2: since: input should be a valid string",
         "rulegen: team.toml:4: suggest.demot: no such setting; did you mean demote?",
-        "rulegen: team.toml:5: nights: no such setting",
+        "rulegen: team.toml:5: nights: no such setting; did you mean nightly?",
     ]
 
 
