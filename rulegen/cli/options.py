@@ -128,7 +128,9 @@ class Suggesting:
     )
     proposer: Annotated[str, opt("--proposer", "Who proposes changes.", ASK, "search|model")] = "search"
     model: Annotated[str, opt("--model", "GGUF file; giving it is your consent to it.", ASK, "FILE|NAME")] = ""
-    allow_unverified: Annotated[bool, opt("--allow-unverified", "Use a model that differs from its pin.", ASK)] = False
+    allow_unverified: Annotated[bool, opt("--allow-unverified", "Use a model that differs from its pin.", ASK)] = (
+        False
+    )
     model_url: Annotated[str, opt("--model-url", "Or a model behind an OpenAI-compatible API.", ASK, "URL")] = ""
     model_name: Annotated[str, opt("--model-name", "Which of its models; the first.", ASK, "NAME")] = ""
     model_timeout: Annotated[str, opt("--model-timeout", "Longest wait for one answer.", ASK, "DURATION")] = "2m"
@@ -136,6 +138,7 @@ class Suggesting:
     samples: Annotated[int, opt("--samples", "Proposals asked for in a round.", ASK, "N")] = 8
     rounds: Annotated[int, opt("--rounds", "More rounds, told the verdicts.", ASK, "N")] = 1
     polish: Annotated[int, opt("--polish", "Most numbers tried around the best.", ASK, "N")] = 12
+    free_form: Annotated[bool, opt("--free-form", "The model may write expressions of its own.", ASK)] = False
     deadline: Annotated[str, opt("--deadline", "For the whole run; noisy rules come first.", ASK, "DURATION")] = ""
     seed: Annotated[int, opt("--seed", "For everything that is drawn.", ASK, "N")] = _DEFAULT.seed
     form: Annotated[str, opt("--format", "Rule files as they came, or resources.", WRITE, "plain|prometheusrule")] = (
