@@ -5,8 +5,8 @@ real Prometheus that serves a copy of the history ``alertops-tsdb``, with the ru
 undisturbed; then, on a state and an output of its own, it is begun until it was killed N times (default 10) with
 ``kill -9``, each after a random share of the time that a run takes (seed 20260806), and at last left alone; and once
 more. After each kill the output has to be whole or absent, and at the end the state, the output and what lies beside
-them have to be those of the undisturbed run. A run that ended before its moment is shown, counts as none, and says how
-long the next takes at most. Needs Debian's ``prometheus``. DATA is the directory that holds both (default:
+them have to be those of the undisturbed run. A run that ended before its moment is shown and counts as none, and says
+how long the next takes at most. Needs Debian's ``prometheus``. DATA is the directory that holds both (default:
 ../shared/data).
 """
 
