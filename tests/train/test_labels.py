@@ -12,12 +12,11 @@ import pytest
 
 from rulegen.core.candidate import Provenance
 from rulegen.errors import InputError
-from rulegen.propose.answer import read_answer
+from rulegen.propose.answer import read_answer, write_answer
 from rulegen.propose.offer import offers_for
 from rulegen.propose.prompt import build_prompt
 from rulegen.templates import TEMPLATES
 from rulegen.train.label.__main__ import main
-from rulegen.train.label.answers import write_answer
 from rulegen.train.label.lines import Line, label_world
 from rulegen.train.label.ranking import EQUAL, PRIOR, likeliest
 from rulegen.train.label.reword import Rewording, clusters_of
