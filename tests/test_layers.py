@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "firm": LOWER | set(STAGES) | {"ruletest"},  # which annotations a unit test can expect
     "exhibit": LOWER | set(STAGES) | {"desk", "ruletest", "firm"},  # suggestions → unit tests cut from the history
     "proof": LOWER | set(STAGES) | {"desk", "ruletest", "exhibit"},  # suggestions as written, put to unit tests
-    "merging": LOWER | set(STAGES) | {"desk"},  # of which changes some may be merged and others not
+    "merging": LOWER | set(STAGES) | {"desk", "pager"},  # of which changes some may be merged and others not
     "pager": LOWER | set(STAGES) | {"desk", "merging"},  # firings → notifications, judged
     "reroute": LOWER | set(STAGES) | {"desk", "pager"},  # changes of the routing, judged by notifications
     "relabelling": LOWER | set(STAGES) | {"desk", "pager", "reroute"},  # labels that the routing acts upon
