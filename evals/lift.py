@@ -15,8 +15,9 @@ The proposers: *halving* (successive halving of random candidates on parts of th
 form, learnt there too, *random*, *the model*, the model *asked again* with verdicts, and the model with *shuffled
 facts* (rule and figures of another cluster of the same world, own inventory). All are polished alike.
 
-``--train`` is a folder of labelled shards (``rulegen.train.label``). ``--keep`` keeps verdicts between runs of the
-same code. With ``--shop`` the shop history takes the worlds' place; there the intervals resample rules.
+``--train`` is a folder of labelled shards (``rulegen.train.label``), and may come several times. ``--keep`` keeps
+verdicts between runs of the same code. With ``--shop`` the shop history takes the worlds' place; there the intervals
+resample rules.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -47,7 +48,7 @@ from rulegen.core.history import History
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Span
 from rulegen.propose.llama import load
-from rulegen.train.label import read_shards
+from rulegen.train.label.shards import read_shards
 from rulegen.train.lexicon import UNSEEN
 from rulegen.train.wild import draw_world
 
@@ -95,7 +96,7 @@ Result = tuple[list[Row], list[Size], dict[str, Asked]]
 
 def main() -> None:
     options = _options()
-    lines = list(islice(read_shards(options.train), CLUSTERS))
+    lines = list(islice(chain.from_iterable(map(read_shards, options.train)), CLUSTERS))
     learnt = Learnt(by_heart(lines), Trees(lines), options.model)
     print(f"{len(lines)} labelled clusters to learn from; {len(learnt.forms)} forms on the list", file=sys.stderr)
     if options.shop:
@@ -159,7 +160,7 @@ def _rows(trial: Trial, spenders: Mapping[str, Spend], group: str) -> Iterable[R
             for polished in (False, True) if replays > 1 else (False,):
                 verdicts = spend(trial, replays, polished)
                 best = best_of(verdicts)
-                agrees = bool(verdicts) and verdicts[0].proposal.template == trial.full.proposal.template
+                agrees = bool(verdicts) and verdicts[0].template == trial.full.template
                 yield Row(
                     group,
                     trial.cluster.id,
@@ -277,7 +278,7 @@ def _told(figures: tuple[float, float, float]) -> str:
 def _options() -> Any:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     default = Path(__file__).parents[2] / "shared/data/nezha-onlineboutique"
-    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--train", type=Path, action="append", required=True)
     parser.add_argument("--worlds", type=int, default=60)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)

@@ -15,18 +15,17 @@ from typing import Any
 import numpy as np
 
 from evals.trial import JUDGED, Judged, Trial
-from rulegen.core.candidate import Proposal, Provenance, Slot
+from rulegen.core.candidate import Proposal, Provenance
 from rulegen.core.cluster import Cluster
 from rulegen.core.durations import MINUTE, parse_duration
-from rulegen.propose.answer import read_answer
+from rulegen.propose.answer import read_answer, write_answer
+from rulegen.propose.feedback import told
 from rulegen.propose.grammar import grammar, longest
 from rulegen.propose.llama import LanguageModel
-from rulegen.propose.offer import Offer
 from rulegen.propose.prompt import build_prompt, revised
 from rulegen.propose.refused import Refused
 from rulegen.propose.search import enumerate_proposals
-from rulegen.train.answers import write_answer
-from rulegen.train.facts import Row, facts_row
+from rulegen.train.label.facts import Row, facts_row
 
 Line = Mapping[str, Any]  # a labelled cluster
 Stream = Callable[[Trial], Iterator[Proposal]]
@@ -197,17 +196,13 @@ class Asking:
         shown = trial.cluster if self._facts_of is None else self._facts_of(trial)
         return build_prompt(shown, trial.asked)
 
-    def answers(self, trial: Trial, prompt: str, first: int = 0) -> Iterator[Proposal]:
-        """The distinct legal proposals among the samples from the ``first`` on."""
+    def answers(self, trial: Trial, prompt: str, again: bool = False) -> Iterator[Proposal]:
+        """The distinct legal proposals among the samples."""
         rules, most, seen = grammar(trial.offers), longest(trial.offers), set()
-        for number, temperature in list(enumerate(TEMPERATURES))[first:]:
+        for number, temperature in enumerate(TEMPERATURES):
+            drawn = _seed(f"model {again} {number}", trial) >> 1
             text = self._model.complete(
-                prompt,
-                rules,
-                max_tokens=most,
-                temperature=temperature,
-                seed=_seed(f"model {number}", trial) >> 1,
-                deadline=None,
+                prompt, rules, max_tokens=most, temperature=temperature, seed=drawn, deadline=None
             )
             self.asked.answers += 1
             proposal = read_answer(text, trial.offers, Provenance("model"))
@@ -219,8 +214,8 @@ class Asking:
 
     def again(self, trial: Trial, tried: Iterable[Judged]) -> Iterator[Proposal]:
         """What the model says once it has been told what came of earlier answers."""
-        told = [(write_answer(one.proposal, trial.offers), one.reason or f"cuts {one.cut:.0%}") for one in tried]
-        return self.answers(trial, revised(self.prompt(trial), told), first=1)
+        heard = told([one.told for one in tried], trial.asked)
+        return self.answers(trial, revised(self.prompt(trial), heard), again=True)
 
 
 def borrowed(others: Mapping[tuple[str, str], Cluster]) -> Callable[[Trial], Cluster]:
@@ -233,22 +228,6 @@ def borrowed(others: Mapping[tuple[str, str], Cluster]) -> Callable[[Trial], Clu
         )
 
     return facts_of
-
-
-def nearest(offer: Offer, proposal: Proposal, others: Iterable[Proposal]) -> list[Proposal]:
-    """``others`` that differ from ``proposal`` by one slot, by how far its pick moved along the choices."""
-
-    def far(one: Proposal) -> int:
-        return sum(_moved(slot, proposal.slots[slot.name], one.slots[slot.name]) for slot in offer.slots)
-
-    return sorted(others, key=far)
-
-
-def _moved(slot: Slot, old: object, new: object) -> int:
-    values = [choice.value for choice in slot.choices]
-    if isinstance(old, tuple) and isinstance(new, tuple):
-        return len(set(old) ^ set(new)) + sum(values.index(one) for one in set(old) ^ set(new)) // 2
-    return 0 if old == new else abs(values.index(old) - values.index(new))  # type: ignore[arg-type]
 
 
 def _seed(who: str, trial: Trial) -> int:

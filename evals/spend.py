@@ -1,7 +1,7 @@
 """What a proposer reaches with so many replays: its proposals in order, then a small local search around the best.
 
-The polish is the same for all: the nearest neighbours of the best accepted change, one slot at a time. It gets a
-quarter of the replays, and what a proposer that has no more to say leaves over.
+The polish is the same for all, and rulegen's own (:mod:`rulegen.propose.polish`). It gets a quarter of the replays,
+and what a proposer that has no more to say leaves over.
 """
 
 from __future__ import annotations
@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from evals.proposers import Asking, chance, nearest
-from evals.trial import Judged, Trial, best_of
+from evals.proposers import Asking, chance
+from evals.trial import JUDGED, Judged, Trial
 from rulegen.core.candidate import Proposal
-from rulegen.train.tries import neighbours
+from rulegen.propose.polish import polish
 
 Spend = Callable[[Trial, int, bool], list[Judged]]
 """A trial, how many replays, whether a quarter of them polishes → the verdicts of whole replays, in order."""
 
 PATIENCE = 400  # proposals in a row that come to nothing new, after which a stream has no more to say
 SHARES = (1 / 8, 1 / 4, 1 / 2)  # of the history, that successive halving looks at before a whole replay
-TOLD = 4  # verdicts that a model is told of when it is asked again
 
 
 def streaming(stream: Callable[[Trial], Iterator[Proposal]]) -> Spend:
@@ -35,14 +34,14 @@ def streaming(stream: Callable[[Trial], Iterator[Proposal]]) -> Spend:
 
 
 def asking_again(model: Asking) -> Spend:
-    """Half of the model's replays go to its first answers; then it is told what came of the last of them."""
+    """Half of the model's replays go to its first answers; then it is told what came of them."""
 
     def spend(trial: Trial, replays: int, polishing: bool) -> list[Judged]:
         known: dict[str, Judged] = {}
         source, own = model(trial), replays - _for_polish(replays, polishing)
         take(trial, source, known, own - own // 2)
         if own // 2 and known:
-            take(trial, model.again(trial, list(known.values())[-TOLD:]), known, own - len(known))
+            take(trial, model.again(trial, list(known.values())), known, own - len(known))
         return _finished(trial, source, known, replays, polishing)
 
     return spend
@@ -60,9 +59,10 @@ def halving(trial: Trial, replays: int, polishing: bool) -> list[Judged]:
         pool.sort(key=lambda one: -trial.glance(one, share))
         half = max(1, len(pool) // 2)
         pool, left = pool[:half], [*pool[half:], *left]
+    best_first = iter([*pool, *left]) if pool else source
     whole = max(1, int(own - spent))
-    take(trial, iter([*pool, *left]) if pool else source, known, whole)
-    return _polished(trial, known, len(known) + _for_polish(replays, polishing))
+    take(trial, best_first, known, whole)
+    return _finished(trial, best_first, known, whole + _for_polish(replays, polishing), polishing)
 
 
 def take(trial: Trial, source: Iterator[Proposal], known: dict[str, Judged], most: int) -> None:
@@ -93,20 +93,14 @@ def _finished(
 
 
 def _polished(trial: Trial, known: dict[str, Judged], replays: int) -> list[Judged]:
-    """Climbs from the best accepted change until ``replays`` candidates are known, or nothing near it is better."""
-    found, done = dict(known), set[str]()
+    """Polishes until ``replays`` candidates are known, or nothing near the best is left."""
+    found = dict(known)
     while len(found) < replays:
-        best = best_of([one for one in found.values() if one.id not in done])
-        if best is None:
+        before, verdicts = len(found), [one.told for one in found.values()]
+        near = polish(trial.cluster, trial.offers, JUDGED, verdicts, replays)
+        take(trial, iter(near), found, replays - before)
+        if len(found) == before:
             break
-        offer = next(one for one in trial.offers if one.template.name == best.proposal.template)
-        for proposal in nearest(offer, best.proposal, neighbours(offer, best.proposal)):
-            before = len(found)
-            take(trial, iter([proposal]), found, 1)
-            if len(found) == replays or (len(found) > before and next(reversed(found.values())).cut > best.cut):
-                break
-        else:
-            done.add(best.id)
     return list(found.values())
 
 

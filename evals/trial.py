@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rulegen.core.candidate import Candidate, Proposal, Provenance
 from rulegen.core.cluster import Cluster
@@ -19,17 +20,17 @@ from rulegen.core.history import History
 from rulegen.core.outcome import Verdict
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Mask
+from rulegen.core.trial import Trial as Told
 from rulegen.desk import Desk
-from rulegen.propose.answer import read_answer
+from rulegen.propose.answer import read_answer, write_answer
 from rulegen.propose.offer import Offer, offers_for
 from rulegen.propose.refused import Refused
-from rulegen.propose.render import render
+from rulegen.propose.render import distinct, render
 from rulegen.propose.search import enumerate_proposals
 from rulegen.score.gate import Standing, reasons
 from rulegen.score.parts import known_only, split
 from rulegen.templates import TEMPLATES
-from rulegen.train.answers import write_answer
-from rulegen.train.ranking import costs_of
+from rulegen.train.label.ranking import costs_of
 
 FOUND = 0.05  # a full search that takes away less than this share of the noise has found nothing
 # Changes of the routing are judged by notifications, all rules together, and so are left out here.
@@ -38,28 +39,46 @@ JUDGED = tuple(template for template in TEMPLATES if template.route is None)
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the replay said of one candidate. ``cut`` is the share of the rule's noise, pages and minutes alike and a
-    little off for effort, that goes (:mod:`rulegen.score.choose`); 0 where the gate does not let it through."""
+    """What the replay said of one candidate: ``reasons`` are the gate's. ``cut`` is the share of the rule's noise,
+    pages and minutes alike and a little off for effort, that goes (:mod:`rulegen.score.choose`); 0 where the gate is
+    against it. ``pages`` and ``minutes`` are the shares that it leaves; NaN where it could not be replayed."""
 
-    id: str
-    proposal: Proposal
-    passed: bool
+    candidate: Candidate
     cut: float
-    reason: str
+    pages: float
+    minutes: float
+    reasons: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not self.reasons
+
+    @property
+    def id(self) -> str:
+        return self.candidate.id
+
+    @property
+    def template(self) -> str:
+        return self.candidate.proposal.template
+
+    @property
+    def told(self) -> Told:
+        """As a proposer is told of it."""
+        return Told(self.candidate, self.pages, self.minutes, self.reasons)
 
 
 @dataclass(slots=True)
 class Book:
-    """Verdicts that are known already: key → (passed, cut, why not); kept in ``file`` where there is one."""
+    """Figures that are known already, kept in ``file`` where there is one: [cut, pages, minutes, reasons] of a
+    candidate, what a glance at it said, and what full search found."""
 
     file: Path | None
-    known: dict[str, tuple[bool, float, str]] = field(default_factory=dict)
+    known: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def at(cls, folder: Path | None, name: str) -> Book:
         file = None if folder is None else folder / f"{name}.json"
-        kept = json.loads(file.read_text()) if file is not None and file.exists() else {}
-        return cls(file, {key: (bool(passed), float(cut), str(why)) for key, (passed, cut, why) in kept.items()})
+        return cls(file, json.loads(file.read_text()) if file is not None and file.exists() else {})
 
     def keep(self) -> None:
         if self.file is not None:
@@ -104,7 +123,7 @@ class Trial:
         key = f"{self.cluster.id}/{candidate.id}/{share:g}"
         if key not in self._book.known:
             self._book.known[key] = self._glance(candidate, share)
-        return self._book.known[key][1]
+        return float(self._book.known[key])
 
     def candidate(self, proposal: Proposal) -> Candidate | None:
         if proposal not in self._rendered:
@@ -112,16 +131,15 @@ class Trial:
             self._rendered[proposal] = None if isinstance(made, Refused) or made.routing else made
         return self._rendered[proposal]
 
-    def _glance(self, candidate: Candidate, share: float) -> tuple[bool, float, str]:
+    def _glance(self, candidate: Candidate, share: float) -> float:
         if share not in self._short:
             self._short[share] = self._desk.standing(known_only(_first(self._standing.parts.known, share)))
         standing = self._short[share]
-        (verdict,) = self._desk._verdicts(standing, self.cluster, [candidate])
+        (verdict,) = self._desk.verdicts(standing, self.cluster, [candidate])
         if verdict.outcome is None:
-            return False, -math.inf, "not replayed"
+            return -math.inf
         against = [why for why in reasons(standing, candidate, verdict.outcome) if "would never page" not in why]
-        cut = _cut(standing, self.cluster, verdict)
-        return not against, cut - len(against), ""
+        return _cut(standing, self.cluster, verdict) - len(against)
 
     def keep(self) -> None:
         """Keeps the verdicts, where there is a folder for them."""
@@ -139,7 +157,7 @@ def trials(group: str, history: History, settings: Settings, limit: int, folder:
     ``folder``: where verdicts are kept from one run to the next. Only verdicts that hold for the same code are worth
     keeping: empty it when templates, replay or gate change.
     """
-    desk = Desk.of(history, settings, lambda cluster: enumerate_proposals(cluster, JUDGED, limit), MINUTE, _quiet)
+    desk = Desk.of(history, settings, lambda _: (), MINUTE, _quiet)
     parts = split(desk.judge)
     standing, book = desk.standing(parts), Book.at(folder, group)
     for cluster in desk._clusters(parts):
@@ -157,30 +175,49 @@ def _full(
     """The best that full search finds, where it is worth it, and how many candidates it replays."""
     key = f"{cluster.id}/full/{limit}"
     if key not in book.known:
-        every = judged(desk, standing, book, cluster, desk._candidates(cluster))
-        best = max(every, key=lambda one: one.cut, default=None)
-        found = best is not None and best.cut >= FOUND
-        said = [best.id, write_answer(best.proposal, offers)] if best is not None and found else ["", ""]
-        book.known[key] = found, best.cut if best is not None else 0.0, json.dumps([*said, len(every)])
+        candidates = distinct(_rendered(cluster, enumerate_proposals(cluster, JUDGED, limit)))
+        every = judged(desk, standing, book, cluster, candidates)
+        best = best_of(every)
+        answer = None if best is None or best.cut < FOUND else write_answer(best.candidate.proposal, offers)
+        book.known[key] = [answer, len(every)]
         book.keep()
-    found, cut, kept = book.known[key]
-    id, answer, tried = json.loads(kept)
-    proposal = read_answer(answer, offers, Provenance("search")) if found else None
-    return (Judged(id, proposal, True, cut, "") if isinstance(proposal, Proposal) else None), int(tried)
+    answer, tried = book.known[key]
+    proposal = read_answer(answer, offers, Provenance("search")) if answer else None
+    if not isinstance(proposal, Proposal):
+        return None, tried
+    return best_of(judged(desk, standing, book, cluster, list(_rendered(cluster, [proposal])))), tried
 
 
 def judged(
-    desk: Desk, standing: Standing, book: Book, cluster: Cluster, candidates: Iterable[Candidate]
+    desk: Desk, standing: Standing, book: Book, cluster: Cluster, candidates: Sequence[Candidate]
 ) -> list[Judged]:
     """The verdicts on whole replays, from the book where they are there."""
-    some = list(candidates)
-    keys = {one.id: f"{cluster.id}/{one.id}" for one in some}
-    fresh = [one for one in some if keys[one.id] not in book.known]
-    for verdict in desk._verdicts(standing, cluster, fresh):
+    keys = {one.id: f"{cluster.id}/{one.id}" for one in candidates}
+    fresh = [one for one in candidates if keys[one.id] not in book.known]
+    for verdict in desk.verdicts(standing, cluster, fresh):
         cut = max(0.0, _cut(standing, cluster, verdict)) if verdict.passed else 0.0
-        why = verdict.reasons[0] if verdict.reasons else ""
-        book.known[keys[verdict.candidate.id]] = (verdict.passed, cut, why)
-    return [Judged(one.id, one.proposal, *book.known[keys[one.id]]) for one in some]
+        book.known[keys[verdict.candidate.id]] = [cut, *_left(standing, cluster, verdict), list(verdict.reasons)]
+    found = []
+    for one in candidates:
+        cut, pages, minutes, against = book.known[keys[one.id]]
+        found.append(Judged(one, cut, pages, minutes, tuple(against)))
+    return found
+
+
+def _rendered(cluster: Cluster, proposals: Iterable[Proposal]) -> Iterator[Candidate]:
+    for proposal in proposals:
+        candidate = render(cluster, proposal, JUDGED)
+        if not isinstance(candidate, Refused):
+            yield candidate
+
+
+def _left(standing: Standing, cluster: Cluster, verdict: Verdict) -> tuple[float, float]:
+    """The shares of the pages and of the minutes of noise that stay, on the fit part."""
+    before, fit = standing.before[cluster.ref], standing.parts.fit
+    if verdict.outcome is None:
+        return math.nan, math.nan
+    pages = float(verdict.outcome.pages[fit].sum()) / max(1.0, float(before.pages[fit].sum()))
+    return pages, float(verdict.outcome.minutes[fit].sum()) / max(1.0, float(before.minutes[fit].sum()))
 
 
 def _cut(standing: Standing, cluster: Cluster, verdict: Verdict) -> float:

@@ -18,6 +18,7 @@ from rulegen.errors import ModelError, RulegenError
 from rulegen.shipped import shipped
 
 MANIFEST = "models/manifest.json"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # no path, and nothing that a terminal or a card could take for more
 
 
 class Pin(BaseModel):
@@ -25,12 +26,12 @@ class Pin(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    file: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*\.gguf$")
+    name: str = Field(pattern=NAME)
+    file: str = Field(pattern=NAME)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size: int = Field(gt=0)
     licence: str
-    card: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*\.md$")
+    card: str = Field(pattern=NAME)
 
 
 class _Manifest(BaseModel):

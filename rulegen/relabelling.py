@@ -9,18 +9,22 @@ from rulegen.core.candidate import Candidate
 from rulegen.core.cluster import Cluster
 from rulegen.core.outcome import Verdict
 from rulegen.core.rule import RuleRef
+from rulegen.core.spans import Times
 from rulegen.desk import Selection
 from rulegen.pager import Pager
-from rulegen.reroute import LEAST_CUT, LEAST_SHARE, objections
+from rulegen.reroute import LEAST_CUT, LEAST_SHARE, in_danger, objections
+from rulegen.score.gate import Standing
 from rulegen.score.parts import Parts
 
 
 def relabelled(pager: Pager, parts: Parts, selection: Selection) -> Selection:
     """``selection`` with a label for each rule that no other change was chosen for, where that saves notifications.
 
-    Each must be safe with the other rules as they are and as changed, on top of those before it. Sees what the gate
+    Each must be safe with any of the other rules' changes, and of the labels given before it. Sees what the gate
     sees, never the audit part.
     """
+    standing = pager.desk.standing(parts)
+    limit = pager.limit(standing)
     chosen, verdicts = dict(selection.chosen), dict(selection.verdicts)
     deputies = pager.deputies(selection.clusters, chosen)
     for cluster in sorted(selection.clusters, key=lambda one: (-one.facts.episodes, one.id)):
@@ -33,7 +37,7 @@ def relabelled(pager: Pager, parts: Parts, selection: Selection) -> Selection:
             elif ref in deputies:
                 against = (f"{deputies[ref]} is switched off because this rule pages for the same",)
             else:
-                against = tuple(dict.fromkeys(_against(pager, parts, chosen, cluster, verdict.candidate)))
+                against = tuple(dict.fromkeys(_against(pager, standing, limit, chosen, cluster, verdict.candidate)))
             if against:
                 tried[verdict.candidate.id] = against
             else:
@@ -43,20 +47,28 @@ def relabelled(pager: Pager, parts: Parts, selection: Selection) -> Selection:
 
 
 def _against(
-    pager: Pager, parts: Parts, chosen: Mapping[RuleRef, Candidate], cluster: Cluster, candidate: Candidate
+    pager: Pager,
+    standing: Standing,
+    limit: Times,
+    chosen: Mapping[RuleRef, Candidate],
+    cluster: Cluster,
+    candidate: Candidate,
 ) -> Iterable[str]:
-    standing, known = pager.desk.standing(parts), parts.known
-    limit = pager.limit(standing)
-    alone = [int(pager.alone(cluster.ref, candidate)[at]) for at in (0, 1)]
+    ref, known = cluster.ref, standing.parts.known
+    alone = pager.alone(ref, candidate)
     if alone[0] - alone[1] < max(LEAST_CUT, LEAST_SHARE * alone[0]):
         yield f"saves too few notifications of the rule itself: {alone[0]} → {alone[1]}"
         return
+    added = {**chosen, ref: candidate}
+    some = pager.merging(added).of_rule(ref)
     for rules in ({}, chosen):
-        before, after = pager.told(rules), pager.told({**rules, cluster.ref: candidate})
+        before, then = pager.told(rules), {**rules, ref: candidate}
+        after = before.exchanged(pager.told_among(rules, (), some, ()), pager.told_among(then, (), some, ()))
         old, new = int(before.noise[known].sum()), int(after.noise[known].sum())
         yield from objections(pager.desk, standing, limit, cluster, before, after)
         if new > old - LEAST_CUT:
             yield f"saves too few notifications: {old} → {new}"
+    yield from in_danger(pager, standing, limit, added, (), some)
 
 
 def _with(verdict: Verdict, reasons: tuple[str, ...]) -> Verdict:

@@ -92,7 +92,7 @@ def report(
         doubts=(*_doubts(desk, parts), *_cut_short(selection)),
         notices=pager.notices(selection.chosen, added),
         rerouted=accepted_routing,
-        alerts=tuple(dict.fromkeys(labels for firings in desk.fired.values() for labels in firings.labels)),
+        alerts=pager.alerts(selection.chosen),
         gap=choice(standing, passed).gap,
         front=Front(
             tuple(

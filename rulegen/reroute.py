@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rulegen.core.candidate import Candidate, Grouping, RoutingChange
 from rulegen.core.cluster import Cluster
-from rulegen.core.labels import ALERT_NAME
+from rulegen.core.labels import ALERT_NAME, Labels
 from rulegen.core.outcome import NEVER
 from rulegen.core.routing import Inhibition, match_all
 from rulegen.core.rule import RuleRef
+from rulegen.core.spans import Times
 from rulegen.desk import Desk, Selection
-from rulegen.pager import Pager
+from rulegen.pager import MEET, Pager
 from rulegen.score.gate import Standing
 from rulegen.score.parts import Parts
 from rulegen.score.told import Told
@@ -39,21 +40,24 @@ class Tried:
 def reroute(pager: Pager, parts: Parts, selection: Selection) -> tuple[Tried, ...]:
     """For each cluster at most one change of the routing: accepted, or the quietest one with the reason against it.
 
-    Each must be safe with the rules as they are and as changed, on top of those accepted before it. The rule that an
-    inhibition leans on must stay as it is and be told of itself, and so must one that a rule was switched off for.
-    Sees what the gate sees, never the audit part.
+    Each must be safe with any of the rules' changes and of those of the routing that were accepted before it. The
+    rule that an inhibition leans on must stay as it is and be told of itself, and so must one that a rule was
+    switched off for. Sees what the gate sees, never the audit part.
     """
     standing = pager.desk.standing(parts)
     limit = pager.limit(standing)
+    alerts = pager.alerts(selection.chosen)
     accepted: tuple[RoutingChange, ...] = ()
     found: list[Tried] = []
     deputies = pager.deputies(selection.clusters, selection.chosen)
-    for cluster in sorted(selection.clusters, key=lambda one: (-one.facts.episodes, one.id)):
+    ordered = sorted(selection.clusters, key=lambda one: (-one.facts.episodes, one.id))
+    for done, cluster in enumerate(ordered):
+        pager.desk.progress("trying changes of the routing", done, len(ordered))
         if (chosen := selection.chosen.get(cluster.ref)) is not None and chosen.change in ("demotion", "retirement"):
             continue  # pages no more
         refused: Tried | None = None
         for candidate in _quietest(pager, parts, selection, cluster):
-            tried = _tried(pager, parts, standing, selection.chosen, limit, accepted, cluster, candidate)
+            tried = _tried(pager, parts, standing, selection.chosen, limit, alerts, accepted, cluster, candidate)
             leaning = tuple(_leaning(pager.desk, deputies, found, cluster, candidate))
             tried = replace(tried, reasons=(*tried.reasons, *leaning))
             if not tried.reasons:
@@ -74,9 +78,9 @@ def _quietest(pager: Pager, parts: Parts, selection: Selection, cluster: Cluster
     for order, candidate in enumerate(selection.routing[ref][:RANKED]):
         involved = (ref, *_sources(pager.desk, candidate))
         if involved not in now:
-            now[involved] = int(pager.told(selection.chosen, only=involved).noise[known].sum())
+            now[involved] = int(pager.told_alone(selection.chosen, involved).noise[known].sum())
         before = now[involved]
-        after = int(pager.told(selection.chosen, candidate.routing, only=involved).noise[known].sum())
+        after = int(pager.told_alone(selection.chosen, involved, candidate.routing).noise[known].sum())
         if before - after >= max(LEAST_CUT, LEAST_SHARE * before):
             saving.append((after - before, order, candidate))
     return [candidate for _, _, candidate in sorted(saving, key=lambda one: one[:2])[:TRIED]]
@@ -87,7 +91,8 @@ def _tried(
     parts: Parts,
     standing: Standing,
     chosen: Mapping[RuleRef, Candidate],
-    limit: np.ndarray,
+    limit: Times,
+    alerts: tuple[Labels, ...],
     accepted: Sequence[RoutingChange],
     cluster: Cluster,
     candidate: Candidate,
@@ -100,14 +105,20 @@ def _tried(
     if any(not isinstance(change, Inhibition) and change.matchers in taken for change in candidate.routing):
         reasons.append("another suggestion already gives these alerts a route of their own")
     noise = (0, 0)
+    changes = (*accepted, *candidate.routing)
+    merging = pager.merging(chosen, changes)
+    some = frozenset[Labels]().union(*map(merging.among, candidate.routing))  # who is told of anything else as before
     for rules in ({}, chosen) if chosen else ({},):
-        before = pager.told(rules, accepted)
-        after = pager.told(rules, (*accepted, *candidate.routing))
+        before = pager.told(rules, accepted, alerts)
+        now, then = (pager.told_among(rules, those, some, alerts) for those in (accepted, changes))
+        after = before.exchanged(now, then)
+        pager.remember(rules, changes, alerts, after)
         noise = int(before.noise[parts.known].sum()), int(after.noise[parts.known].sum())
         reasons += objections(pager.desk, standing, limit, cluster, before, after)
         for name, mask in (("fit", parts.fit), ("gate", parts.gate)):
             if (old := before.noise[mask].sum()) < (new := after.noise[mask].sum()):
                 reasons.append(f"adds noise on the {name} part: notifications {old} → {new}")
+    reasons += [] if reasons else in_danger(pager, standing, limit, chosen, changes, some)
     if noise[0] - noise[1] < LEAST_CUT:
         reasons.append(f"cuts too little: notifications {noise[0]} → {noise[1]}")
     return Tried(cluster, candidate, noise, tuple(dict.fromkeys(reasons)))
@@ -139,7 +150,7 @@ def _hushes(candidate: Candidate) -> bool:
 
 
 def objections(
-    desk: Desk, standing: Standing, limit: np.ndarray, cluster: Cluster, before: Told, after: Told
+    desk: Desk, standing: Standing, limit: Times, cluster: Cluster, before: Told, after: Told
 ) -> Iterable[str]:
     """Why a change that leads from ``before`` to ``after`` would keep something from people that they need to hear.
 
@@ -151,8 +162,25 @@ def objections(
         more = f" and {len(late) - len(names)} more" if len(late) > len(names) else ""
         lost = (after.delay[late] == NEVER).all()
         yield f"{'nobody is told of' if lost else 'is told too late of'} {', '.join(names)}{more}"
-    if cluster.ref in before.heard and cluster.ref not in after.heard:
+    if before.hears(cluster.ref) and not after.hears(cluster.ref):
         yield "nobody would ever be notified of it: that is deletion in disguise"
+
+
+def in_danger(
+    pager: Pager,
+    standing: Standing,
+    limit: Times,
+    chosen: Mapping[RuleRef, Candidate],
+    changes: Sequence[RoutingChange],
+    among: Collection[Labels],
+) -> list[str]:
+    """Why not all subsets of the changes could be merged; ``among`` the alerts that the newest one concerns."""
+    found = pager.endangered(standing, limit, chosen, changes, among)
+    if not found:
+        return []
+    if found[0].excess:
+        return [MEET]
+    return [f"with some of the changes and not all, {pager.said(found[0])}"]
 
 
 def _sources(desk: Desk, candidate: Candidate) -> list[RuleRef]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.core
 import typer.main
 
 from rulegen.cli.listening import TOKEN
@@ -18,8 +20,23 @@ from rulegen.propose import endpoint
 from rulegen.templates import TEMPLATES
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined] # with two commands it is a group
-FROM_ENVIRONMENT = (DEBUG, TOKEN, endpoint.TOKEN, credentials.TOKEN, credentials.USER, credentials.PASSWORD, credentials.CA)
+
+
+def _commands(group: Any, prefix: str = "") -> dict[str, Any]:
+    """All commands by name, those of groups too: ``model``, ``model list``."""
+    found = {}
+    for name, command in group.commands.items():
+        found[prefix + name] = command
+        if isinstance(command, typer.core.TyperGroup):
+            found |= _commands(command, f"{prefix}{name} ")
+    return found
+
+
+COMMANDS = _commands(typer.main.get_command(app))
+FROM_ENVIRONMENT = (
+    *(DEBUG, TOKEN, endpoint.TOKEN),
+    *(credentials.TOKEN, credentials.USER, credentials.PASSWORD, credentials.CA),
+)
 
 
 def options() -> list[str]:

@@ -12,10 +12,12 @@ import typer
 from rulegen import __version__
 from rulegen.cli.config import configured_by
 from rulegen.cli.demo import demo
+from rulegen.cli.init import init
 from rulegen.cli.listen import listen
 from rulegen.cli.log import choose, say
+from rulegen.cli.model import app as model
 from rulegen.cli.nightly import nightly
-from rulegen.cli.options import flat
+from rulegen.cli.options import bare, flat
 from rulegen.cli.pr import pr
 from rulegen.cli.push import push
 from rulegen.cli.query import query
@@ -53,13 +55,16 @@ def _options(
         typer.echo(context.get_help())
 
 
-COMMANDS = {one.__name__: flat(one) for one in (suggest, nightly, replay, query, test)}  # those with settings
-for _command in COMMANDS.values():
-    app.command(cls=configured_by(COMMANDS))(_command)
+COMMANDS = {one.__name__: flat(one) for one in (suggest, nightly, pr, replay, query, test)}  # those with settings
+for _name, _command in COMMANDS.items():
+    _more = {"allow_extra_args": True} if _name == "pr" else {}
+    app.command(cls=configured_by(COMMANDS), context_settings=_more)(_command)
+app.command()(bare(init))
 app.command()(demo)
 app.command()(listen)
 app.command()(push)
 app.command(context_settings={"allow_extra_args": True})(pr)
+app.add_typer(model, name="model")
 
 
 def run() -> NoReturn:

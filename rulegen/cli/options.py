@@ -31,7 +31,7 @@ def opt(flag: str, text: str, panel: str | None = None, metavar: str | None = No
 
 Files = list[Path]
 Texts = list[str]
-Out = Annotated[Path, opt("--out", "Directory to write to.", None, "DIR")]
+Out = Annotated[Path, opt("--out", "Directory of the output.", None, "DIR")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")]
 _DEFAULT = Settings()
 
@@ -147,12 +147,44 @@ class Suggesting:
     namespace: Annotated[str, opt("--namespace", "Namespace of those resources.", WRITE, "NAME")] = ""
 
 
+FORGE_WHERE, FORGE_HOW = "Where requests go", "How they ask"
+
+
+@dataclass(frozen=True, slots=True)
+class Requesting:
+    """Where requests to merge go, and how they ask."""
+
+    repo: Annotated[Path, opt("--repo", "A clone of the rules' repository.", FORGE_WHERE, "DIR")] = Path()
+    remote: Annotated[str, opt("--remote", "Its remote.", FORGE_WHERE, "NAME")] = "origin"
+    base: Annotated[str, opt("--base", "Branch to merge into; the forge's default.", FORGE_WHERE, "BRANCH")] = ""
+    forge: Annotated[str, opt("--forge", "What hosts it.", FORGE_WHERE, "auto|github|gitlab|git")] = "auto"
+    tests_dir: Annotated[
+        str, opt("--tests-dir", "For unit tests, in the repository; empty: none.", FORGE_HOW, "DIR")
+    ] = "tests/rulegen"
+    batch: Annotated[bool, opt("--batch", "All suggestions in one request.", FORGE_HOW)] = False
+    max_open: Annotated[int, opt("--max-open", "At most so many open at once.", FORGE_HOW, "N")] = 3
+    author: Annotated[str, opt("--author", "Of the commits.", FORGE_HOW, "NAME <MAIL>")] = (
+        "rulegen <rulegen@localhost>"
+    )
+
+
 ConfigFile = Annotated[Path | None, opt("--config", "Settings (rulegen.toml, where it is there).", None, "FILE")]
 
 
 def flat(function: Callable[..., Any]) -> Callable[..., None]:
-    """``function`` as Typer can read it: a parameter that is a group becomes the group's options, and ``--config``
-    is added. Called with those, it builds the groups."""
+    """``function`` as :func:`bare` makes it, with ``--config`` besides."""
+    return _flat(
+        function, [inspect.Parameter(CONFIG, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=ConfigFile)]
+    )
+
+
+def bare(function: Callable[..., Any]) -> Callable[..., None]:
+    """``function`` as Typer can read it: a parameter that is a group becomes the group's options. Called with those,
+    it builds the groups."""
+    return _flat(function, [])
+
+
+def _flat(function: Callable[..., Any], more: list[inspect.Parameter]) -> Callable[..., None]:
     hints = get_type_hints(function, include_extras=True)
     groups = {name: hint for name, hint in hints.items() if inspect.isclass(hint) and is_dataclass(hint)}
     made = []
@@ -167,11 +199,11 @@ def flat(function: Callable[..., Any]) -> Callable[..., None]:
                     option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=types[option.name]
                 )
             )
-    made.append(inspect.Parameter(CONFIG, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=ConfigFile))
+    made += more
 
     @functools.wraps(function)
     def called(**given: Any) -> None:
-        del given[CONFIG]
+        given.pop(CONFIG, None)
         for name, group in groups.items():
             given[name] = group(**{option.name: given.pop(option.name) for option in fields(group)})
         function(**given)
@@ -198,7 +230,7 @@ class Declared:
 def declared(function: Callable[..., Any]) -> Iterator[Declared]:
     """The options of a function that :func:`flat` made, without ``--config``."""
     for one in inspect.signature(function).parameters.values():
-        kind, *infos = get_args(one.annotation)
+        kind, *infos = get_args(one.annotation) or (None,)  # the context is no option
         option = next((info for info in infos if isinstance(info, typer.models.OptionInfo)), None)
         if option is None or one.name == CONFIG:
             continue

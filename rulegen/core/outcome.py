@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,6 +45,24 @@ class Firings:
         cuts = np.flatnonzero(np.diff(self.series[at])) + 1
         for mine in np.split(at, cuts) if len(at) else ():
             yield int(self.series[mine[0]]), mine
+
+    def only(self, some: Collection[Labels]) -> Firings:
+        """Those of the series with labels among ``some``."""
+        rows = [row for row, labels in enumerate(self.labels) if labels in some]
+        if len(rows) == len(self.labels):
+            return self
+        place = np.full(len(self.labels), -1, dtype=np.int64)
+        place[rows] = np.arange(len(rows))
+        mine = place[self.series] >= 0
+        return Firings(
+            self.grid,
+            tuple(self.labels[row] for row in rows),
+            place[self.series[mine]],
+            self.since[mine],
+            self.start[mine],
+            self.end[mine],
+            self.warm,
+        )
 
     @property
     def minutes(self) -> float:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from rulegen.core.candidate import Grouping, Mute, RoutingChange
 from rulegen.core.labels import Labels
-from rulegen.core.routing import Inhibition, Matcher, Route, Routing
+from rulegen.core.routing import Inhibition, Matcher, Route, Routing, match_all
 
 
 def rerouted(routing: Routing, changes: Sequence[RoutingChange], alerts: Iterable[Labels]) -> Routing:
@@ -39,12 +39,80 @@ def takers(routing: Routing, matchers: Sequence[Matcher], alerts: Iterable[Label
     return tuple(route for route in routing.root.walk() if id(route) in taken)
 
 
+def concerned(change: RoutingChange, labels: Labels) -> bool:
+    """Whether ``change`` can make a difference to when an alert with ``labels`` is told of."""
+    return match_all(change.target if isinstance(change, Inhibition) else change.matchers, labels)
+
+
+def together(
+    routing: Routing, changes: Sequence[RoutingChange], alerts: Iterable[Labels]
+) -> tuple[frozenset[Labels], ...]:
+    """``alerts`` in parts that have nothing to do with one another, whichever of ``changes`` are added to ``routing``
+    and whichever of the alerts fire: when an alert is told of depends on the firings of its own part alone.
+
+    Alertmanager tells of an alert through its groups, each of one route, and keeps it back while an alert that
+    inhibits it fires. So those stand together that can be in one group, or where one can inhibit the other. A child
+    that a change adds takes over its parent's grouping or brings its own, and its parent is one of the routes that
+    match the alert, not always the deepest one: an alert that changes concern is taken to be in a group of each.
+    """
+    known = tuple(dict.fromkeys(alerts))
+    number = {labels: place for place, labels in enumerate(known)}
+    parent = list(range(len(known)))
+
+    def top(place: int) -> int:
+        while parent[place] != place:
+            parent[place] = parent[parent[place]]
+            place = parent[place]
+        return place
+
+    first: dict[Hashable, int] = {}
+
+    def join(key: Hashable, labels: Labels) -> None:
+        place = top(number[labels])
+        other = top(first.setdefault(key, place))
+        parent[max(place, other)] = min(place, other)
+
+    for labels in known:
+        moved = [
+            (at, one)
+            for at, one in enumerate(changes)
+            if not isinstance(one, Inhibition) and match_all(one.matchers, labels)
+        ]
+        for route in _path(routing.root, labels) if moved else routing.root.match(labels):
+            join(("route", route.key, route.group(labels)), labels)
+        for at, one in moved:
+            if not isinstance(one, Mute):
+                join(("change", at, labels.keep(one.group_by)), labels)
+    inhibitions = (*routing.inhibitions, *(one for one in changes if isinstance(one, Inhibition)))
+    for at, inhibition in enumerate(inhibitions):
+        sides = [
+            {(inhibition.key(labels), labels) for labels in known if match_all(side, labels)}
+            for side in (inhibition.source, inhibition.target)
+        ]
+        both = {key for key, _ in sides[0]} & {key for key, _ in sides[1]}
+        for key, labels in sorted(sides[0] | sides[1]):
+            if key in both:
+                join(("inhibition", at, key), labels)
+    found: dict[int, list[Labels]] = {}
+    for place, labels in enumerate(known):
+        found.setdefault(top(place), []).append(labels)
+    return tuple(map(frozenset, found.values()))
+
+
 def free_name(routing: Routing) -> str:
     """A name for a time interval that ``routing`` does not have yet: ``rulegen``, ``rulegen-2``, …"""
     number = 1
     while (name := "rulegen" if number == 1 else f"rulegen-{number}") in routing.intervals:
         number += 1
     return name
+
+
+def _path(route: Route, labels: Labels) -> Iterator[Route]:
+    """Every route that ``labels`` come by, matched and above a match."""
+    if match_all(route.matchers, labels):
+        yield route
+        for child in route.routes:
+            yield from _path(child, labels)
 
 
 def _child(parent: Route, change: Grouping | Mute, interval: str) -> Route:

@@ -46,14 +46,15 @@ class Writer(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """Alerts, at least one, that are kept together or not at all. ``deadline`` is a time of the loop's clock;
+    """Alerts, at least one, that are kept together or not at all. ``deadline`` is a time of ``time.monotonic``;
     ``settled`` is called once, in the loop, with None when they are durable, else with why they are not."""
 
     sightings: Sequence[Sighting]
     deadline: float
     settled: Callable[[Refusal | None], None]
     gone: bool = False  # set by whoever sees the sender leave
-    received: float = 0.0
+    received: float = 0.0  # when it was admitted, by the loop's clock
+    taken: float = 0.0  # when its commit began; 0: it had none
 
 
 @dataclass(slots=True)
@@ -112,14 +113,14 @@ class Admission:
         """Seconds until a commit that holds ``alerts`` more would return."""
         under_way = 0.0
         if self._busy:
-            under_way = max(0.0, self.cost.of(self._busy) - (self._loop.time() - self._busy_since))
+            under_way = max(0.0, self.cost.of(self._busy) - (time.monotonic() - self._busy_since))
         return under_way + APART + self.cost.of(self._queued + alerts)
 
     def submit(self, batch: Batch) -> Refusal | None:
         """Takes ``batch``, and calls its ``settled`` later; or says why not, and never calls it."""
         if self._stopping:
             return Refusal.STOPPING
-        alerts, now = len(batch.sightings), self._loop.time()
+        alerts, now = len(batch.sightings), time.monotonic()
         if self.queued + alerts > MOST_QUEUED and self.queued:
             return Refusal.MEMORY
         if now + self.wait(alerts) > batch.deadline:
@@ -199,6 +200,7 @@ class Admission:
             if batch.gone or batch.deadline <= now:
                 expired.append(batch)
                 continue
+            batch.taken = now
             taken.append(batch)
             alerts += len(batch.sightings)
         self._busy, self._busy_since = alerts, now

@@ -20,6 +20,7 @@ from rulegen.listen.admission import Admission, Batch, Refusal
 from rulegen.listen.listen_pb2 import Ack, AlertBatch
 from rulegen.listen.meters import Meters
 from rulegen.listen.reading import sighted
+from rulegen.listen.tracing import NOTHING, Spans
 from rulegen.store.journal import Sighting
 
 SERVICE, METHOD = "rulegen.listen.Listen", "Push"
@@ -31,9 +32,12 @@ _INVALID = 3
 class Push:
     """The service. ``token`` "" asks for none; ``timeout`` is a batch's default deadline in seconds."""
 
-    def __init__(self, admission: Admission, meters: Meters, *, token: str, timeout: float) -> None:
+    def __init__(
+        self, admission: Admission, meters: Meters, *, token: str, timeout: float, spans: Spans = NOTHING
+    ) -> None:
         self._admission, self._meters, self._timeout = admission, meters, timeout
         self._token = f"Bearer {token}".encode() if token else b""
+        self._spans = spans
         self._open = meters.open.labels("grpc")
 
     def handler(self) -> grpc.GenericRpcHandler:
@@ -42,13 +46,28 @@ class Push:
         return grpc.method_handlers_generic_handler(SERVICE, {METHOD: method})
 
     async def _push(self, _: Any, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
-        given = dict(context.invocation_metadata() or ()).get("authorization", "")
+        metadata = dict(context.invocation_metadata() or ())
+        given = metadata.get("authorization", "")
         given = given.encode() if isinstance(given, str) else given
         if self._token and not hmac.compare_digest(given, self._token):
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "a bearer token is wanted")
         left = context.time_remaining()
-        loop = asyncio.get_running_loop()
-        stream = _Stream(self._admission, self._meters, self._timeout, None if left is None else loop.time() + left)
+        stream = _Stream(
+            self._admission, self._meters, self._timeout, None if left is None else time.monotonic() + left
+        )
+        parent = metadata.get("traceparent", "")
+        with self._spans.span(f"{SERVICE}/{METHOD}", parent if isinstance(parent, str) else "") as span:
+            if left is not None:
+                span.set(deadline_s=left)
+            try:
+                await self._taken(stream, context)
+            finally:
+                span.set(batches=stream.batches, refused=stream.refusals)
+        if stream.wrong:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, stream.wrong)
+
+    async def _taken(self, stream: _Stream, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        """All of the stream, until it ends and everything in it is settled."""
         self._open.inc()
         acks = asyncio.create_task(stream.acknowledge(context))
         try:
@@ -63,8 +82,6 @@ class Push:
             self._open.dec()
             stream.leave()
             acks.cancel()
-        if stream.wrong:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, stream.wrong)
 
 
 class _Stream:
@@ -73,12 +90,12 @@ class _Stream:
     def __init__(self, admission: Admission, meters: Meters, timeout: float, deadline: float | None) -> None:
         self._admission, self._meters, self._timeout, self._deadline = admission, meters, timeout, deadline
         self._received, self._admitted = (one.labels("grpc") for one in (meters.received, meters.admitted))
-        self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting] = deque()
         self._refused: list[tuple[int, int, str, int]] = []  # sequence, code, message, ms
         self._news, self._room = asyncio.Event(), asyncio.Event()
         self._last = self._settled = 0
         self._finished = False
+        self.batches = self.refusals = 0
         self.wrong = ""
 
     @property
@@ -104,6 +121,7 @@ class _Stream:
         self._last = found.sequence
         entry = _Waiting(found.sequence)
         self._waiting.append(entry)
+        self.batches += 1
         self._received.inc(len(found.alerts))
         try:
             sightings = list(_sightings(found))
@@ -114,7 +132,7 @@ class _Stream:
         if not sightings:  # nothing is to be kept, and so it is
             self._settle(entry, None)
             return True
-        deadline = self._loop.time() + min(self._timeout, found.timeout_ms / 1000 or self._timeout)
+        deadline = time.monotonic() + min(self._timeout, found.timeout_ms / 1000 or self._timeout)
         if self._deadline is not None:
             deadline = min(deadline, self._deadline)
         batch = entry.batch = Batch(sightings, deadline, lambda refusal: self._settle(entry, refusal))
@@ -170,6 +188,7 @@ class _Stream:
 
     def _refuse(self, entry: _Waiting, code: int, message: str, after: int) -> None:
         entry.done = True
+        self.refusals += 1
         self._refused.append((entry.sequence, code, message, after))
         self._news.set()
 

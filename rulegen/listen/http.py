@@ -10,12 +10,14 @@ import asyncio
 import hmac
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rulegen.listen.admission import Admission, Batch, Refusal
 from rulegen.listen.meters import Meters
 from rulegen.listen.reading import NotAlerts, Reading, hooked, posted, reasons
+from rulegen.listen.tracing import NOTHING, Span, Spans
+from rulegen.store.journal import Sighting
 
 MOST_BODY = 8 << 20  # bytes
 BODY_TIMEOUT = 10.0  # seconds for a whole body
@@ -41,9 +43,12 @@ class Answer(Exception):
 class Http:
     """The application. ``token`` "" asks for none; ``timeout`` is a request's default deadline in seconds."""
 
-    def __init__(self, admission: Admission, meters: Meters, *, token: str, timeout: float) -> None:
+    def __init__(
+        self, admission: Admission, meters: Meters, *, token: str, timeout: float, spans: Spans = NOTHING
+    ) -> None:
         self._admission, self._meters, self._timeout = admission, meters, timeout
         self._token = f"Bearer {token}".encode() if token else b""
+        self._spans = spans
         self._loop = asyncio.get_running_loop()
         self._open = meters.open.labels("http")
 
@@ -62,7 +67,7 @@ class Http:
             self._open.dec()
 
     async def _answer(self, scope: Any, protocol: Any) -> None:
-        began = self._loop.time()
+        began = time.monotonic()
         path, method = scope.path, scope.method
         if path in (HEALTHY, READY) and method in ("GET", "HEAD"):
             if path == READY and self._admission.broken:
@@ -79,16 +84,21 @@ class Http:
             raise Answer(405 if path in (HEALTHY, READY, METRICS) else 404, "there is nothing here")
         if method != "POST":
             raise Answer(405, "POST alerts here", [("allow", "POST")])
-        if path == ALERTS:
-            await self._keep(scope, protocol, began, "http", posted)
-        else:
-            await self._keep(scope, protocol, began, "webhook", hooked)
+        source, parse = ("http", posted) if path == ALERTS else ("webhook", hooked)
+        with self._spans.span(f"POST {path}", headers.get("traceparent", "")) as span:
+            try:
+                await self._keep(scope, protocol, began, source, parse, span)
+            except Answer as answer:
+                span.set(status=answer.status, why=answer.text)
+                raise
 
-    async def _keep(self, scope: Any, protocol: Any, began: float, source: str, parse: Parse) -> None:
+    async def _keep(self, scope: Any, protocol: Any, began: float, source: str, parse: Parse, span: Span) -> None:
         headers, meters = scope.headers, self._meters
-        deadline = began + self._allowed(headers.get("x-request-timeout"))
+        allowed = self._allowed(headers.get("x-request-timeout"))
+        deadline = began + allowed
+        span.set(deadline_s=allowed, expected_wait_s=self._admission.wait(1))
         # Before a body is read and parsed: it holds at least one alert, or it is not worth its place.
-        if self._loop.time() + self._admission.wait(1) > deadline:
+        if time.monotonic() + self._admission.wait(1) > deadline:
             meters.refused.labels(source, Refusal.QUEUE.value).inc()
             raise self._refused(source, Refusal.QUEUE)
         body = await self._body(protocol, headers.get("content-length"), deadline)
@@ -99,7 +109,8 @@ class Http:
             raise Answer(400, f"not alerts: {error}") from None
         meters.received.labels(source).inc(len(sightings) + len(wrong))
         if sightings:
-            refusal = await self._settled(protocol, sightings, deadline, source)
+            span.set(alerts=len(sightings), read_s=time.monotonic() - began)
+            refusal = await self._settled(protocol, sightings, deadline, source, span)
             if refusal is not None:
                 meters.refused.labels(source, refusal.value).inc(len(sightings))
                 raise self._refused(source, refusal)
@@ -109,7 +120,9 @@ class Http:
             raise Answer(400, reasons(wrong) + kept)
         protocol.response_str(200, _OK, "{}")
 
-    async def _settled(self, protocol: Any, sightings: Any, deadline: float, source: str) -> Refusal | None:
+    async def _settled(
+        self, protocol: Any, sightings: Sequence[Sighting], deadline: float, source: str, span: Span
+    ) -> Refusal | None:
         """Waits for the commit. A client that leaves takes its batch along."""
         done: asyncio.Future[Refusal | None] = self._loop.create_future()
 
@@ -133,6 +146,8 @@ class Http:
                 self._admission.leave(batch)
                 self._meters.refused.labels(source, Refusal.GONE.value).inc(len(sightings))
                 raise _Left
+        if batch.taken:
+            span.set(queued_s=batch.taken - batch.received, commit_s=time.monotonic() - batch.taken)
         return done.result()
 
     async def _body(self, protocol: Any, length: str | None, deadline: float) -> bytes:
@@ -141,7 +156,7 @@ class Http:
         if size > MOST_BODY:
             raise Answer(413, f"a body of at most {MOST_BODY} bytes is taken")
         try:
-            async with asyncio.timeout(min(BODY_TIMEOUT, max(0.001, deadline - self._loop.time()))):
+            async with asyncio.timeout(min(BODY_TIMEOUT, max(0.001, deadline - time.monotonic()))):
                 if 0 <= size <= SMALL:
                     whole: bytes = await protocol()
                     return whole

@@ -22,6 +22,7 @@ from rulegen.listen.admission import Admission
 from rulegen.listen.grpc import Push
 from rulegen.listen.http import MOST_BODY, Http
 from rulegen.listen.meters import Meters
+from rulegen.listen.tracing import spans
 from rulegen.store.journal import Journal
 
 DAY = 86_400_000  # ms
@@ -101,7 +102,7 @@ async def serve(wanted: Wanted, ready: Callable[[str], None] = lambda _: None) -
 
 async def _serve(wanted: Wanted, journal: Journal, ready: Callable[[str], None]) -> None:
     loop = asyncio.get_running_loop()
-    meters = Meters()
+    meters, traced = Meters(), spans()
     admission = Admission(journal, committed=meters.commit)
     meters.watch(admission)
     stop = asyncio.Event()
@@ -109,10 +110,14 @@ async def _serve(wanted: Wanted, journal: Journal, ready: Callable[[str], None])
         with suppress(NotImplementedError, RuntimeError):
             loop.add_signal_handler(number, stop.set)
     named: list[str] = []
-    streams = _grpc_server(wanted, admission, meters, named)
+    streams = _grpc_server(
+        wanted, Push(admission, meters, token=wanted.token, timeout=wanted.timeout, spans=traced), named
+    )
     if streams is not None:
         await streams.start()
-    web = _http_server(wanted, Http(admission, meters, token=wanted.token, timeout=wanted.timeout), named)
+    web = _http_server(
+        wanted, Http(admission, meters, token=wanted.token, timeout=wanted.timeout, spans=traced), named
+    )
     served = asyncio.create_task(web.serve()) if web is not None else None
     upkeep = asyncio.create_task(_upkeep(journal, admission, wanted.retention))
     try:
@@ -132,10 +137,9 @@ async def _serve(wanted: Wanted, journal: Journal, ready: Callable[[str], None])
         await admission.drain()
 
 
-def _grpc_server(wanted: Wanted, admission: Admission, meters: Meters, named: list[str]) -> grpc.aio.Server | None:
+def _grpc_server(wanted: Wanted, push: Push, named: list[str]) -> grpc.aio.Server | None:
     if wanted.grpc is None:
         return None
-    push = Push(admission, meters, token=wanted.token, timeout=wanted.timeout)
     options = [("grpc.max_receive_message_length", MOST_BODY), ("grpc.so_reuseport", 0)]
     server = grpc.aio.server(options=options)
     server.add_generic_rpc_handlers((push.handler(),))

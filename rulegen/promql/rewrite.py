@@ -48,7 +48,8 @@ _MATCH_OPERATORS = (  # a tuple, since the parser's enums cannot be hashed
 _META = re.compile(r"([\\.+*?()|\[\]{}^$])")
 
 
-# Text in, text out: the candidates of a rule are made of the same pieces, and offered again for each part of the history.
+# Text in, text out. The candidates of a rule are made of the same pieces, and offered again for each part of the
+# history.
 remembered = lru_cache(maxsize=2**16)
 
 

@@ -89,6 +89,23 @@ def load(path: Path, *, threads: int, context: int, now: Clock = time.monotonic)
     return GgufModel(cpp.api, llama, path, sha256, context, now)
 
 
+def describe(path: Path) -> dict[str, str]:
+    """What the GGUF file at ``path`` says of itself, by key; its weights are not read. Untrusted text.
+
+    Raises ModelError as :func:`load` does.
+    """
+    _digest(path)
+    cpp = _library()
+    cpp.log.clear()
+    try:
+        llama = cpp.api.Llama(str(path), vocab_only=True, n_ctx=8, verbose=False)
+    except Exception as error:
+        raise ModelError(f"{path}: llama.cpp cannot load this model: {cpp.log[0] if cpp.log else error}") from None
+    said = {str(key): str(value) for key, value in llama.metadata.items()}
+    llama.close()
+    return said
+
+
 class GgufModel:
     """A :class:`LanguageModel` in llama.cpp. Made by :func:`load`. ``trained``: for rulegen's terse wording."""
 

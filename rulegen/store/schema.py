@@ -16,7 +16,9 @@ An episode may for a time stand in both; the one that reaches further counts (:m
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from rulegen.errors import InputError, RulegenError
@@ -43,6 +45,11 @@ def writing(path: Path) -> sqlite3.Connection:
 
     Raises InputError for what is no store, or can't be written.
     """
+    try:
+        with suppress(FileExistsError):  # alert history is nobody else's; the log's files take its mode
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
     try:
         store = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
         try:

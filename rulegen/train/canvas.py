@@ -44,6 +44,7 @@ class Canvas:
     parts: tuple[Part, ...]
     hold: int = 0
     window: int = 0
+    hushed: float | None = None  # the hour from which labels can have alerts muted, where there are such
     manner: str = ""  # of its incidents, where the story asks for one
     trickle: bool = False  # whether hardly anybody asks at night
     level: Values = field(init=False)

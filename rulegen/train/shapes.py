@@ -186,6 +186,7 @@ def _stands_at(canvas: Canvas) -> tuple[str, tuple[Signal, ...]]:
     signals = []
     for part, row, begin in zip(canvas.parts, level, begins, strict=True):
         counts = np.zeros(canvas.n, dtype=np.int64)
+        counts[0] = limit - 1  # the next event is one too many
         at = np.flatnonzero(begin) + 1
         counts[at] = rng.integers(1, max(2, int(limit / 3)), len(at))
         loud = row > 1.5

@@ -108,19 +108,26 @@ def few(canvas: Canvas) -> None:
         canvas.raise_to(int(pick(canvas.rng, noisy.tolist())), ticks, height * canvas.rng.uniform(0.8, 1.2))
 
 
-def all_but_one(canvas: Canvas) -> None:
-    """Everybody is noisy but the one that has incidents."""
+def one_kind(canvas: Canvas) -> None:
+    """Only one kind of targets ever has incidents, and the noise is all the others'. See :func:`kinds`."""
     rng, height = canvas.rng, canvas.rng.uniform(1.4, 4.0)
     if len(canvas.parts) == 1:
         singles(canvas)
         return
-    canvas.level[0] *= 0.7
+    few = kinds(len(canvas.parts))
+    canvas.level[:few] *= 0.7
     for ticks in canvas.spells((6, 50), (2, 4)):
-        canvas.raise_to(int(rng.integers(1, len(canvas.parts))), ticks, height * 1.3)
+        canvas.raise_to(int(rng.integers(few, len(canvas.parts))), ticks, height * 1.3)
     for opening in canvas.stage.openings:
         incident, ticks = canvas.stage.incident(opening, int(rng.integers(15, 50)) + canvas.slack)
         canvas.incidents.append(incident)
-        canvas.raise_to(0, ticks, height)
+        for part in range(few):
+            canvas.raise_to(part, ticks, height)
+
+
+def kinds(parts: int) -> int:
+    """How many of ``parts`` series are of the kind that has incidents."""
+    return max(1, parts // 3)
 
 
 def chronic(canvas: Canvas) -> None:
@@ -146,6 +153,8 @@ def nightly(canvas: Canvas) -> None:
     """A job at the same hour every day is as loud as an incident."""
     rng = canvas.rng
     parts, hour, height = canvas.some(1.0 if rng.random() < 0.5 else 0.3), rng.uniform(0, 23), rng.uniform(1.2, 3.0)
+    if canvas.hushed is not None and rng.random() < 0.7:
+        hour = canvas.hushed + rng.uniform(0.5, 2.5)
     minutes = (15 + canvas.slack, 45 + canvas.slack)
     for ticks in every_day(rng, canvas.stage.axis, hour, 10, minutes):
         if canvas.stage.free[ticks[0] : ticks[1]].all():
@@ -332,7 +341,7 @@ STORIES: tuple[Story, ...] = (
     Story("storms", storms, ANY, series=(3, 8), often=3),
     Story("singles", singles, ANY, series=(3, 8), often=3),
     Story("few", few, ANY, series=(3, 9), often=3),
-    Story("all but one", all_but_one, ANY, series=(6, 9), often=3),
+    Story("one kind", one_kind, ANY, series=(6, 9), often=3),
     Story("chronic", chronic, (*LEVELS, "alive", "broken"), series=(1, 4)),
     Story("stuck", stuck, (*LEVELS, "alive", "broken"), series=(1, 4), often=1),
     Story("nightly", nightly, (*LEVELS, "alive", "broken"), series=(1, 4), often=4),

@@ -31,7 +31,7 @@ from rulegen.train.schedule import ROOM, Opening, Wish, draw_openings
 from rulegen.train.scrape import scrape
 from rulegen.train.shapes import draw_shape
 from rulegen.train.signals import wander
-from rulegen.train.stories import STORIES, Story
+from rulegen.train.stories import STORIES, Story, kinds, one_kind
 from rulegen.train.topology import draw_service
 from rulegen.train.vocabulary import Dialect, Measure, draw_dialect
 
@@ -61,6 +61,13 @@ class Team:
     labels: Labels
     unlabelled: bool  # what pages has no severity at all
     interval: int
+    routing: Routing | None
+
+    @property
+    def hushed(self) -> float | None:
+        """The hour from which alerts with some label are muted."""
+        muted = [one.times for some in self.routing.intervals.values() for one in some] if self.routing else []
+        return muted[0][0][0] / 60 if muted and muted[0] else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,8 +120,8 @@ def draw_world(seed: int, stories: Sequence[Story] = STORIES) -> Wild:
     record = None if rng.random() < NO_RECORD else IncidentRecord(tuple(incidents), (span,))
     rules = _grouped(rng, words, team, [rule for plot in plots for rule in plot.rules])
     history = History(span, recordings(samples), rules, samples, (), record)
-    stories = {truth.rule: truth.kind for plot in plots for truth in plot.truths}
-    return Wild(history, f'severity=~"{team.dialect.page}|"', _routing(seed, team, words), stories)
+    told = {truth.rule: truth.kind for plot in plots for truth in plot.truths}
+    return Wild(history, f'severity=~"{team.dialect.page}|"', team.routing, told)
 
 
 def _team(seed: int, words: Lexicon) -> Team:
@@ -128,16 +135,19 @@ def _team(seed: int, words: Lexicon) -> Team:
         if (label := words.among(_TEAMS)) not in named.values():
             labels[label] = words.made_up()
     interval = int(pick(rng, (MINUTE, MINUTE, MINUTE, MINUTE, MINUTE // 2, 2 * MINUTE)))
-    return Team(draw_dialect(stream(seed, "dialect"), named, {}), Labels(labels), bool(rng.random() < 0.1), interval)
+    dialect = draw_dialect(stream(seed, "dialect"), named, {})
+    return Team(dialect, Labels(labels), bool(rng.random() < 0.1), interval, _routing(seed, dialect, words))
 
 
-def _routing(seed: int, team: Team, words: Lexicon) -> Routing | None:
+def _routing(seed: int, dialect: Dialect, words: Lexicon) -> Routing | None:
     """A configuration that mutes, inhibits or routes by labels of its own, which rules may be given."""
     rng = stream(seed, "routing")
     if rng.random() > ROUTED:
         return None
-    service, page = team.dialect.service, Matcher("severity", "=", team.dialect.page)
-    routes, inhibitions, intervals = [], [], {}
+    service, page = dialect.service, Matcher("severity", "=", dialect.page)
+    routes: list[Route] = []
+    inhibitions: list[Inhibition] = []
+    intervals: dict[str, tuple[TimeInterval, ...]] = {}
     if rng.random() < 0.7:
         hushed = Matcher(
             words.word(("office_hours", "time_of_day", "urgency", "quiet")), "=", words.word(("yes", "low"))
@@ -289,7 +299,7 @@ def _told(stage: Stage, team: Team, words: Lexicon, story: Story, others: Sequen
     if rng.random() < 0.2:
         scope["namespace"] = team.dialect.namespace
     taken |= {family.name, family.whole} - {""}
-    canvas = Canvas(replace(stage, scope=Labels(scope)), words, family, parts, hold, shape.window)
+    canvas = Canvas(replace(stage, scope=Labels(scope)), words, family, parts, hold, shape.window, team.hushed)
     story.paint(canvas)
     canvas.feel(others)
     if not canvas.incidents:
@@ -306,6 +316,13 @@ def _told(stage: Stage, team: Team, words: Lexicon, story: Story, others: Sequen
 def _parts(stage: Stage, words: Lexicon, story: Story, role: Role, family: Family) -> tuple[tuple[Part, ...], Family]:
     """The series of a rule: one a pod, or one for each value of a label, of the whole service."""
     service, count = stage.service, len(stage.service.targets)
+    if story.paint is one_kind and role not in ("requests", "latency", "absent"):
+        few, kind = kinds(count), f"{words.part()}_class"
+        first, rest = words.values(2)
+        named = [(value, first if at < few else rest) for at, value in enumerate(words.values(count))]
+        part = f"{words.made_up()}_{words.part()}"
+        labelled = [Labels({part: value, kind: which}) for value, which in named]
+        return tuple(Part(service.whole, labels) for labels in labelled), replace(family, part=part)
     if role == "absent":
         return (Part(service.whole),), family
     by_pod = story.name in ("rollouts", "churn") or role == "restarts" or stage.rng.random() < 0.55

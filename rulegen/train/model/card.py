@@ -36,9 +36,9 @@ def write_card(
     ]
     parts = [
         f"# {pin.name}\n",
-        "Reads the facts of one noisy alert and proposes a change of its rule, as JSON that fills a template's "
-        "slots. It is made for rulegen's own prompts and knows nothing else. Whatever it answers is replayed over the "
-        "history before anybody sees it.\n",
+        "Reads the facts of one noisy alert and proposes a change of its rule, as JSON that fills the slots of a "
+        "template. It is made for rulegen's own prompts and knows nothing else. Whatever it answers is replayed over "
+        "the history before anybody sees it.\n",
         _table(rows),
     ]
     if recipe:

@@ -165,7 +165,8 @@ def _examples(line: str, source: str, place: str) -> Iterator[Example]:
         raise TypeError("prompt and answer are text")
     if record["answer"] is None:
         return
-    group = next((f"{source}:{key}={record[key]}" for key in GROUPS if key in record), f"{source}:{place}")
+    # A world that is in two sources, labelled in two ways, is on the same side in both.
+    group = next((f"{key}={record[key]}" for key in GROUPS if key in record), f"{source}:{place}")
     tried = tuple(Tried(one[0], bool(one[1]), (one[2] + one[3]) / 2) for one in record.get("tried", ()))
     yield Example(record["prompt"], record["answer"], group, source, tried)
     for prompt, answer in record.get("revise", ()):

@@ -1,7 +1,8 @@
 """The tokenizer: byte-level BPE, made for prompts and answers.
 
 Words are cut as GPT-2 cuts them, which llama.cpp knows as ``tokenizer.ggml.pre = gpt-2``; within them a digit is
-always a token of its own (with the space before it), so that a model reads the digits of a number and not one of a thousand names for it.
+always a token of its own (with the space before it), so that a model reads the digits of a number and not one of a
+thousand names for it.
 """
 
 from __future__ import annotations
