@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from rulegen.core.alert import Episode
 from rulegen.core.cluster import Cluster
 from rulegen.core.durations import MINUTE
 from rulegen.core.history import History
 from rulegen.core.marks import marks
 from rulegen.core.outcome import Verdict
 from rulegen.core.routing import Routing
+from rulegen.core.rule import RuleSet
+from rulegen.core.series import Samples
 from rulegen.core.settings import Settings
-from rulegen.desk import Desk, Selection
+from rulegen.core.spans import Span
+from rulegen.desk import Desk, Propose, Selection
 from rulegen.pager import Pager
 from rulegen.propose.answer import write_answer
 from rulegen.propose.offer import Offer, offers_for
@@ -24,7 +28,7 @@ from rulegen.train.label.facts import facts_row
 from rulegen.train.label.ranking import costs_of, likeliest
 from rulegen.train.label.routes import routed
 from rulegen.train.label.tries import first_tries, polished
-from rulegen.train.wild import draw_world
+from rulegen.train.wild import Wild, draw_world
 
 REASON = 100  # characters of a reason that are kept
 
@@ -34,15 +38,36 @@ Line = dict[str, Any]
 def label_world(seed: int) -> Iterator[Line]:
     """The labelled clusters of the world of ``seed``, in the order of its rules."""
     world = draw_world(seed)
-    for line in label(world.history, Settings(page=world.page), world.routing):
-        story = world.stories.get(str(line.pop("rule")), "")
-        yield {"world": seed, **line, "story": story}
+    for desk in desks(world, first_tries):
+        for line in label(desk, world.routing):
+            story = world.stories.get(str(line.pop("rule")), "")
+            yield {"world": seed, **line, "story": story}
 
 
-def label(history: History, settings: Settings, routing: Routing | None = None) -> Iterator[Line]:
-    """One line for each cluster of ``history``: what is asked, what should be answered, and everything tried."""
-    known = () if routing is None else marks(routing)
-    desk = Desk.of(history, settings, first_tries, MINUTE, lambda *_: None, known)
+def desks(world: Wild, propose: Propose) -> Iterator[Desk]:
+    """``world`` ready to be tried on; then perhaps once more, with no more known of it than its alerts."""
+    known = () if world.routing is None else marks(world.routing)
+    settings = Settings(page=world.page)
+    desk = Desk.of(world.history, settings, propose, MINUTE, lambda *_: None, known)
+    yield desk
+    if world.heard:
+        yield Desk.of(alerts_of(desk), settings, propose, MINUTE, lambda *_: None, known)
+
+
+def alerts_of(desk: Desk) -> History:
+    """What is left of the history on ``desk`` where only its alerts were kept: neither samples nor rules."""
+    episodes = (
+        Episode(firings.labels[int(row)], Span(int(start), int(end)))
+        for firings in desk.fired.values()
+        for row, start, end in zip(firings.series, firings.start, firings.end, strict=True)
+    )
+    span, record = desk.history.span, desk.history.record
+    rising = tuple(sorted(episodes, key=lambda one: (one.span, one.labels)))
+    return History(span, (span,), RuleSet(()), Samples(), rising, record)
+
+
+def label(desk: Desk, routing: Routing | None = None) -> Iterator[Line]:
+    """One line for each cluster on ``desk``: what is asked, what should be answered, and everything tried."""
     parts = split(desk.judge)
     selection = desk.select(parts)
     standing, pager = desk.standing(parts), Pager.of(desk, routing)
