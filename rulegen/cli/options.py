@@ -138,6 +138,7 @@ class Suggesting:
     samples: Annotated[int, opt("--samples", "Proposals asked for in a round.", ASK, "N")] = 8
     rounds: Annotated[int, opt("--rounds", "More rounds, told the verdicts.", ASK, "N")] = 1
     polish: Annotated[int, opt("--polish", "Most numbers tried around the best.", ASK, "N")] = 12
+    free_form: Annotated[bool, opt("--free-form", "The model may write expressions of its own.", ASK)] = False
     deadline: Annotated[str, opt("--deadline", "For the whole run; noisy rules come first.", ASK, "DURATION")] = ""
     seed: Annotated[int, opt("--seed", "For everything that is drawn.", ASK, "N")] = _DEFAULT.seed
     form: Annotated[str, opt("--format", "Rule files as they came, or resources.", WRITE, "plain|prometheusrule")] = (

@@ -16,7 +16,7 @@ from rulegen.core.rule import RuleSet
 from rulegen.core.series import Samples
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Span
-from rulegen.desk import Desk, Propose, Selection
+from rulegen.desk import Desk, Progress, Selection
 from rulegen.pager import Pager
 from rulegen.propose.answer import write_answer
 from rulegen.propose.offer import Offer, offers_for
@@ -38,36 +38,43 @@ Line = dict[str, Any]
 def label_world(seed: int) -> Iterator[Line]:
     """The labelled clusters of the world of ``seed``, in the order of its rules."""
     world = draw_world(seed)
-    for desk in desks(world, first_tries):
-        for line in label(desk, world.routing):
+    for history in histories(world):
+        for line in label(history, Settings(page=world.page), world.routing):
             story = world.stories.get(str(line.pop("rule")), "")
             yield {"world": seed, **line, "story": story}
 
 
-def desks(world: Wild, propose: Propose) -> Iterator[Desk]:
-    """``world`` ready to be tried on; then perhaps once more, with no more known of it than its alerts."""
-    known = () if world.routing is None else marks(world.routing)
-    settings = Settings(page=world.page)
-    desk = Desk.of(world.history, settings, propose, MINUTE, lambda *_: None, known)
-    yield desk
+def histories(world: Wild) -> Iterator[History]:
+    """``world`` as it is, and perhaps once more with no more known of it than its alerts."""
+    yield world.history
     if world.heard:
-        yield Desk.of(alerts_of(desk), settings, propose, MINUTE, lambda *_: None, known)
+        yield alerts_of(world)
 
 
-def alerts_of(desk: Desk) -> History:
-    """What is left of the history on ``desk`` where only its alerts were kept: neither samples nor rules."""
+def alerts_of(world: Wild) -> History:
+    """What is left of the history of ``world`` where only its alerts were kept: neither samples nor rules."""
+    desk = Desk.of(world.history, Settings(page=world.page), lambda _: (), MINUTE, lambda *_: None)
     episodes = (
         Episode(firings.labels[int(row)], Span(int(start), int(end)))
         for firings in desk.fired.values()
         for row, start, end in zip(firings.series, firings.start, firings.end, strict=True)
     )
-    span, record = desk.history.span, desk.history.record
+    span = world.history.span
     rising = tuple(sorted(episodes, key=lambda one: (one.span, one.labels)))
-    return History(span, (span,), RuleSet(()), Samples(), rising, record)
+    return History(span, (span,), RuleSet(()), Samples(), rising, world.history.record)
 
 
-def label(desk: Desk, routing: Routing | None = None) -> Iterator[Line]:
-    """One line for each cluster on ``desk``: what is asked, what should be answered, and everything tried."""
+def label(
+    history: History,
+    settings: Settings,
+    routing: Routing | None = None,
+    interval: int = MINUTE,
+    progress: Progress = lambda *_: None,
+) -> Iterator[Line]:
+    """One line for each cluster of ``history``: what is asked, what should be answered, and everything tried.
+    ``interval`` (ms) is that of rules which have none."""
+    known = () if routing is None else marks(routing)
+    desk = Desk.of(history, settings, first_tries, interval, progress, known)
     parts = split(desk.judge)
     selection = desk.select(parts)
     standing, pager = desk.standing(parts), Pager.of(desk, routing)

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 from rulegen.core.candidate import Provenance
 from rulegen.core.cluster import Cluster
+from rulegen.core.durations import MINUTE
+from rulegen.core.marks import marks
+from rulegen.core.settings import Settings
+from rulegen.desk import Desk
 from rulegen.errors import InputError
 from rulegen.propose.answer import read_answer
 from rulegen.propose.offer import offers_for
@@ -14,7 +18,7 @@ from rulegen.propose.prompt import build_prompt
 from rulegen.propose.refused import Refused
 from rulegen.score.parts import split
 from rulegen.templates import TEMPLATES
-from rulegen.train.label.lines import Line, desks
+from rulegen.train.label.lines import Line, histories
 from rulegen.train.wild import Wild, draw_world
 
 
@@ -46,5 +50,7 @@ class Rewording:
 
 def clusters_of(world: Wild) -> Iterator[Cluster]:
     """The clusters of ``world`` as they are labelled, without trying anything."""
-    for desk in desks(world, lambda _: ()):
+    known = () if world.routing is None else marks(world.routing)
+    for history in histories(world):
+        desk = Desk.of(history, Settings(page=world.page), lambda _: (), MINUTE, lambda *_: None, known)
         yield from desk.select(split(desk.judge)).clusters
