@@ -40,7 +40,7 @@ from rulegen.score.paging import matching
 from rulegen.score.parts import Parts
 from rulegen.score.protect import untouchable, watched_alerts
 from rulegen.score.targets import bursts, incidents
-from rulegen.templates import TEMPLATES
+from rulegen.templates import TEMPLATES, free_form
 
 Propose = Callable[[Cluster], Iterable[Proposal]]
 Ask = Callable[[Cluster, Sequence[Sequence[Trial]], Deadline], Sequence[Proposal] | None]
@@ -343,7 +343,7 @@ class Desk:
 
     def _rendered(self, cluster: Cluster, proposals: Iterable[Proposal]) -> Iterator[Candidate]:
         for proposal in proposals:
-            candidate = render(cluster, proposal, TEMPLATES)
+            candidate = render(cluster, proposal, (*TEMPLATES, free_form.TEMPLATE))
             if not isinstance(candidate, Refused):
                 yield candidate
 
@@ -354,8 +354,8 @@ class Desk:
         candidates: Sequence[Candidate],
         deadline: Deadline = ENDLESS,
     ) -> Iterable[Verdict]:
-        """What the gate says of each of ``candidates`` for ``cluster``, replayed where they were not before, up to the
-        ``deadline``."""
+        """What the gate says of each of ``candidates`` for ``cluster``, replayed where they were not before, up to
+        the ``deadline``."""
         self._sweep(cluster, [one for one in candidates if one.id not in self._outcomes])
         for candidate in candidates:
             if deadline.passed:

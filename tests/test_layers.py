@@ -16,7 +16,7 @@ ENGINE = NOUNS | {"promql"}
 LOWER = ENGINE | {"templates", "gotemplate"}
 STAGES = ("ingest", "cluster", "propose", "replay", "score", "emit")
 PIPELINE = {"desk", "pager", "relabelling", "reroute", "report", "pipeline"}
-PIPELINE |= {"ruletest", "backtest", "exhibit", "firm", "proof", "picture", "intake"}
+PIPELINE |= {"ruletest", "backtest", "exhibit", "firm", "proof", "picture", "intake", "merging"}
 # What each part may import beside itself. Stages never import one another; only the pipeline knows them all.
 ALLOWED: dict[str, set[str]] = {
     "__init__": set(),
@@ -41,7 +41,8 @@ ALLOWED: dict[str, set[str]] = {
     "firm": LOWER | set(STAGES) | {"ruletest"},  # which annotations a unit test can expect
     "exhibit": LOWER | set(STAGES) | {"desk", "ruletest", "firm"},  # suggestions → unit tests cut from the history
     "proof": LOWER | set(STAGES) | {"desk", "ruletest", "exhibit"},  # suggestions as written, put to unit tests
-    "pager": LOWER | set(STAGES) | {"desk"},  # firings → notifications, judged
+    "merging": LOWER | set(STAGES) | {"desk", "pager"},  # of which changes some may be merged and others not
+    "pager": LOWER | set(STAGES) | {"desk", "merging"},  # firings → notifications, judged
     "reroute": LOWER | set(STAGES) | {"desk", "pager"},  # changes of the routing, judged by notifications
     "relabelling": LOWER | set(STAGES) | {"desk", "pager", "reroute"},  # labels that the routing acts upon
     "report": LOWER | set(STAGES) | {"desk", "pager", "reroute"},

@@ -35,7 +35,7 @@ class Configured(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
-        found = configured(ctx.info_name, self.commands, Path(given[CONFIG]) if given.get(CONFIG) else None)
+        found = configured(self.name or "", self.commands, Path(given[CONFIG]) if given.get(CONFIG) else None)
         ctx.default_map = {name: value for name, (value, _) in found.items()}
         ctx.meta[ORIGINS] = {name: origin for name, (_, origin) in found.items()}
         return super().parse_args(ctx, args)

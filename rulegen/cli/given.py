@@ -67,6 +67,7 @@ def asked(suggesting: Suggesting) -> Asked:
         model_name=suggesting.model_name,
         prompt=suggesting.prompt,
         timeout=milliseconds("--model-timeout", suggesting.model_timeout, least=1),
+        free_form=suggesting.free_form,
         allow_unverified=suggesting.allow_unverified,
         deadline=milliseconds("--deadline", suggesting.deadline, least=SECOND) if suggesting.deadline else None,
     )

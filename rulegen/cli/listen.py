@@ -31,7 +31,7 @@ def listen(
     ] = "5s",
     retention: Annotated[str, opt("--retention", "How long alerts are kept.", HOW, "DURATION")] = "3y",
 ) -> None:
-    """Receives alerts over HTTP and gRPC and keeps them for years; what is acknowledged is on the disk."""
+    """Receive alerts over HTTP and gRPC and keep them for years; what is acknowledged is on the disk."""
     from rulegen.cli.listening import listen_until_stopped
 
     listen_until_stopped(

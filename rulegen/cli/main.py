@@ -55,14 +55,14 @@ def _options(
         typer.echo(context.get_help())
 
 
-COMMANDS = {one.__name__: flat(one) for one in (suggest, nightly, replay, query, test)}  # those with settings
-for _command in COMMANDS.values():
-    app.command(cls=configured_by(COMMANDS))(_command)
+COMMANDS = {one.__name__: flat(one) for one in (suggest, nightly, pr, replay, query, test)}  # those with settings
+for _name, _command in COMMANDS.items():
+    _more = {"allow_extra_args": True} if _name == "pr" else {}
+    app.command(cls=configured_by(COMMANDS), context_settings=_more)(_command)
 app.command()(bare(init))
 app.command()(demo)
 app.command()(listen)
 app.command()(push)
-app.command(context_settings={"allow_extra_args": True})(pr)
 app.add_typer(model, name="model")
 
 

@@ -31,7 +31,7 @@ def opt(flag: str, text: str, panel: str | None = None, metavar: str | None = No
 
 Files = list[Path]
 Texts = list[str]
-Out = Annotated[Path, opt("--out", "Directory to write to.", None, "DIR")]
+Out = Annotated[Path, opt("--out", "Directory of the output.", None, "DIR")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")]
 _DEFAULT = Settings()
 
@@ -138,12 +138,34 @@ class Suggesting:
     samples: Annotated[int, opt("--samples", "Proposals asked for in a round.", ASK, "N")] = 8
     rounds: Annotated[int, opt("--rounds", "More rounds, told the verdicts.", ASK, "N")] = 1
     polish: Annotated[int, opt("--polish", "Most numbers tried around the best.", ASK, "N")] = 12
+    free_form: Annotated[bool, opt("--free-form", "The model may write expressions of its own.", ASK)] = False
     deadline: Annotated[str, opt("--deadline", "For the whole run; noisy rules come first.", ASK, "DURATION")] = ""
     seed: Annotated[int, opt("--seed", "For everything that is drawn.", ASK, "N")] = _DEFAULT.seed
     form: Annotated[str, opt("--format", "Rule files as they came, or resources.", WRITE, "plain|prometheusrule")] = (
         "plain"
     )
     namespace: Annotated[str, opt("--namespace", "Namespace of those resources.", WRITE, "NAME")] = ""
+
+
+FORGE_WHERE, FORGE_HOW = "Where requests go", "How they ask"
+
+
+@dataclass(frozen=True, slots=True)
+class Requesting:
+    """Where requests to merge go, and how they ask."""
+
+    repo: Annotated[Path, opt("--repo", "A clone of the rules' repository.", FORGE_WHERE, "DIR")] = Path()
+    remote: Annotated[str, opt("--remote", "Its remote.", FORGE_WHERE, "NAME")] = "origin"
+    base: Annotated[str, opt("--base", "Branch to merge into; the forge's default.", FORGE_WHERE, "BRANCH")] = ""
+    forge: Annotated[str, opt("--forge", "What hosts it.", FORGE_WHERE, "auto|github|gitlab|git")] = "auto"
+    tests_dir: Annotated[
+        str, opt("--tests-dir", "For unit tests, in the repository; empty: none.", FORGE_HOW, "DIR")
+    ] = "tests/rulegen"
+    batch: Annotated[bool, opt("--batch", "All suggestions in one request.", FORGE_HOW)] = False
+    max_open: Annotated[int, opt("--max-open", "At most so many open at once.", FORGE_HOW, "N")] = 3
+    author: Annotated[str, opt("--author", "Of the commits.", FORGE_HOW, "NAME <MAIL>")] = (
+        "rulegen <rulegen@localhost>"
+    )
 
 
 ConfigFile = Annotated[Path | None, opt("--config", "Settings (rulegen.toml, where it is there).", None, "FILE")]
@@ -208,7 +230,7 @@ class Declared:
 def declared(function: Callable[..., Any]) -> Iterator[Declared]:
     """The options of a function that :func:`flat` made, without ``--config``."""
     for one in inspect.signature(function).parameters.values():
-        kind, *infos = get_args(one.annotation)
+        kind, *infos = get_args(one.annotation) or (None,)  # the context is no option
         option = next((info for info in infos if isinstance(info, typer.models.OptionInfo)), None)
         if option is None or one.name == CONFIG:
             continue

@@ -21,15 +21,30 @@ from rulegen.cli.log import say
 from rulegen.cli.perform import Found, find, tell_of
 from rulegen.cli.progress import watching
 from rulegen.cli.proposer import Asked
+from rulegen.cli.requesting import TEXTS, requested, shown
+from rulegen.cli.reverting import revert_claim
 from rulegen.cli.sources import Sources
 from rulegen.core.settings import Settings
 from rulegen.desk import Progress
 from rulegen.emit.resource import Resource
-from rulegen.errors import RulegenError
+from rulegen.errors import RulegenError, UpstreamError
+from rulegen.forge import Plan as RequestPlan
+from rulegen.forge import read_claims
 from rulegen.ingest.prometheus.credentials import clean_url
 
 CLAIMS = "claims.json"
 REVERTS = "reverts"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Where to ask people to merge, and how."""
+
+    repo: Path
+    remote: str
+    forge: str
+    base: str
+    plan: RequestPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +55,7 @@ class Told:
     wait: float = 0.0
     metrics: Path | None = None
     pushgateway: str = ""
+    ask: Ask | None = None
 
 
 @dataclass(slots=True)
@@ -125,8 +141,11 @@ def _night(
             publish(out, (*found.written.files, *_files(found, plan, known, outcomes)))
         with stages.stage("remember"):
             _remembered(state, plan, outcomes)
+        tell_of(found, out)
+        if night.ask is not None:
+            with stages.stage("request"):
+                _requested(night.ask, out, found, plan, outcomes, state, progress)
         suggestions, history = state.suggestions(source), plan.seen
-    tell_of(found, out)
     for line in told(outcomes, {one.candidate: one for one in suggestions}):
         print(line)
     say(
@@ -174,6 +193,8 @@ def _plan(found: Found, source: str, settings: Settings, known: Mapping[str, Mad
             status = "replaced" if other else "withdrawn"
         if where.merged or where.shadow is not None:
             merged.append(one)
+        if where.shadow is not None and here is not None:  # its claim is the one that is being watched
+            tonight[candidate] = one
         if status != one.status:
             decided.append((one, status))  # type: ignore[arg-type] # one of the literals above
     return Plan(seen(report, source), tonight, decided, merged)
@@ -243,6 +264,44 @@ def _remembered(state: State, plan: Plan, outcomes: Sequence[Became]) -> None:
         for one, status in plan.decided:
             state.decide(one, status, plan.seen.last)
         state.became(outcomes)
+
+
+def _requested(
+    ask: Ask,
+    out: Path,
+    found: Found,
+    plan: Plan,
+    outcomes: Sequence[Became],
+    state: State,
+    progress: Progress,
+) -> None:
+    """Asks people to merge tonight's suggestions and to put back what failed. What they said of one goes into the
+    state; that one was merged is seen in the rule files, which are what is run. Raises UpstreamError when a request
+    could not be made: everything else is written by then, and the next run carries on."""
+    claims = read_claims(out)
+    by_candidate = {one.candidate: one for one in plan.merged}
+    rules, files = found.read.history.rules, found.read.sources
+    failed = [one for one in outcomes if one.verdict == "failed"]
+    reverts = [revert_claim(by_candidate[one.candidate], one, rules, files) for one in failed]
+    claims = replace(claims, claims=(*(one for one in reverts if one is not None), *claims.claims))
+    texts = out.with_name(f"{out.name}-{TEXTS}")
+    published = requested(claims, texts, ask.repo, ask.remote, ask.forge, ask.base, ask.plan, progress)
+    for line in shown(published, claims, ask.plan.dry):
+        print(line)
+    by_id = {one.id: one for one in plan.made.values()}
+    with state.night():
+        for each in published:
+            one = by_id.get(each.id)
+            if one is None:
+                continue
+            if each.url:
+                state.make([one := replace(one, url=each.url)])
+            if each.status == "declined" and one.status != "closed":
+                state.decide(one, "closed", plan.seen.last)
+            elif each.status in ("opened", "updated", "unchanged") and one.status == "closed":
+                state.decide(one, "open", plan.seen.last)
+    if wrong := [each for each in published if each.failed]:
+        raise UpstreamError(f"{len(wrong)} requests could not be made, the first: {wrong[0].name}: {wrong[0].why}")
 
 
 def source_of(sources: Sources) -> str:

@@ -13,7 +13,7 @@ from rulegen.desk import Ask, Propose
 from rulegen.errors import InputError, ModelError
 from rulegen.models import find, pins, trusted
 from rulegen.propose.search import enumerate_proposals
-from rulegen.templates import TEMPLATES
+from rulegen.templates import TEMPLATES, free_form
 from rulegen.templates.template import Template
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ def proposer(asked: Asked, *, demote: bool, seed: int, strict: bool) -> Proposer
         return Proposer(search, "Proposed by search over the templates.", lambda: (doubt,))
     explained = not trained if asked.prompt == AUTO else asked.prompt == EXPLAINED
     manner = Manner(asked.samples, asked.rounds, asked.polish, asked.timeout / SECOND, explained)
-    asking = AskingModel(model, templates, manner, seed)
+    offered = [*templates, free_form.TEMPLATE] if asked.free_form else templates
+    asking = AskingModel(model, offered, manner, seed)
     again = f", and again {asked.rounds} times with what came of it" if asked.rounds else ""
     title = f"Proposed by {model.name}, asked for {asked.samples} changes of each rule{again}."
     return Proposer(search, title, lambda: asking.notes, asking)

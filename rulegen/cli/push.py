@@ -25,7 +25,7 @@ def push(
         Path | None, typer.Option("--ca", help="PEM file of the authorities to trust.", metavar="FILE")
     ] = None,
 ) -> None:
-    """Sends the alerts of a file, and returns when all of them are acknowledged."""
+    """Send the alerts of a file, and return when all of them are acknowledged."""
     from rulegen.cli.listening import push_file
 
     push_file(file, to, batch=batch, request_timeout=request_timeout, token_file=token_file, ca=ca)

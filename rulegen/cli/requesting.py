@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from rulegen.cli.progress import watching
+from rulegen.desk import Progress
 from rulegen.emit.words import one_line
 from rulegen.errors import InputError
 from rulegen.forge import Claims, Plan, Published, connect, publish, read_claims
@@ -34,11 +35,19 @@ def perform(out: Path, repo: Path, remote: str, forge: str, base: str, plan: Pla
     """Prints what became of each suggestion, and gives the exit code. Raises RulegenError."""
     claims = read_claims(out)
     with watching(quiet) as progress:
-        repository, host = connect(repo, remote, forge, base, out / TEXTS)
-        found = publish(repository, host, claims, plan, lambda what: progress(what, 0, 1))
+        found = requested(claims, out / TEXTS, repo, remote, forge, base, plan, progress)
     for line in shown(found, claims, plan.dry):
         print(line)
     return PROBLEM if any(one.failed for one in found) else FINE
+
+
+def requested(
+    claims: Claims, texts: Path, repo: Path, remote: str, forge: str, base: str, plan: Plan, progress: Progress
+) -> tuple[Published, ...]:
+    """What became of each of ``claims``; ``texts`` takes the texts of requests that are but a branch. Raises
+    RulegenError."""
+    repository, host = connect(repo, remote, forge, base, texts)
+    return publish(repository, host, claims, plan, lambda what: progress(what, 0, 1))
 
 
 def shown(found: Sequence[Published], claims: Claims, dry: bool) -> Iterator[str]:

@@ -44,7 +44,7 @@ def from_file(file: Path, keys: tuple[Key, ...]) -> dict[str, Any]:
         raise InputError(f"{file}: is not UTF-8, as TOML has to be") from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{file}: no TOML: {error}") from None
-    values = _values(_model(keys, toml=file), lambda loc: _place(file, text, loc))
+    values = _values(keys, file, lambda loc: _place(file, text, loc))
     wrong = [
         f"{_place(file, text, loc)}: the URL holds a password; {_ADVICE}"
         for loc, value in _leaves(values)
@@ -57,7 +57,7 @@ def from_file(file: Path, keys: tuple[Key, ...]) -> dict[str, Any]:
 
 def from_environment(keys: tuple[Key, ...]) -> dict[str, Any]:
     """The settings in the environment. Raises InputError with everything that is wrong, values left out."""
-    return _values(_model(keys, toml=None), lambda loc: PREFIX + INNER.join(loc).upper())
+    return _values(keys, None, lambda loc: PREFIX + INNER.join(loc).upper())
 
 
 def _model(keys: tuple[Key, ...], toml: Path | None) -> type[BaseSettings]:
@@ -106,14 +106,15 @@ def _several(value: object) -> object:
     return [value]
 
 
-def _values(model: type[BaseSettings], place: Any) -> dict[str, Any]:
+def _values(keys: tuple[Key, ...], toml: Path | None, place: Any) -> dict[str, Any]:
+    model = _model(keys, toml)
     try:
         return model().model_dump(exclude_none=True)
     except ValidationError as error:
-        raise InputError(*(_told(model, one, place) for one in error.errors(include_url=False))) from None
+        raise InputError(*(_told(keys, model, one, place) for one in error.errors(include_url=False))) from None
 
 
-def _told(model: type[BaseModel], error: Any, place: Any) -> str:
+def _told(keys: tuple[Key, ...], model: type[BaseModel], error: Any, place: Any) -> str:
     """One error in words. What was given is not repeated: it might be a secret in the wrong place."""
     loc = tuple(str(part) for part in error["loc"])
     if error["type"] != "extra_forbidden":
@@ -125,6 +126,8 @@ def _told(model: type[BaseModel], error: Any, place: Any) -> str:
         known = next(list(one.model_fields) for one in inner.__args__ if one is not type(None))  # type: ignore[union-attr]
     if any(part in name.lower() for part in _SECRETS) and not get_close_matches(name, known, 1, 0.85):
         return f"{place(loc)}: {_ADVICE}"
+    if apart := [f"[{command}]" for key in keys if (key.name,) == loc for command in key.params]:
+        return f"{place(loc)}: is not the same in every command; set it in {' or '.join(apart)}"
     near = get_close_matches(name.replace("-", "_"), known, 1, 0.6)
     return f"{place(loc)}: no such setting" + (f"; did you mean {near[0]}?" if near else "")
 

@@ -21,7 +21,8 @@ def title(claims: Sequence[Claim]) -> str:
     """``Quieter HighErrorRate: for 1m → 2m``, or how many there are."""
     if len(claims) != 1:
         return f"Quieter alerts: {len(claims)} changes that a replay proved"
-    text = one_line(f"Quieter {claims[0].old.name}: {claims[0].words}").replace("`", "'")
+    verb = "Put back" if claims[0].change == "revert" else "Quieter"
+    text = one_line(f"{verb} {claims[0].old.name}: {claims[0].words}").replace("`", "'")
     return text if len(text) <= TITLE else text[: TITLE - 1] + "…"
 
 
@@ -54,7 +55,8 @@ def _claim(one: Claim, claims: Claims, draft: Draft) -> Iterator[str]:
     whole, proof = one.evidence.whole, one.evidence
     weeks = whole.weeks or 1.0
     where = f"{code(draft.rules[0])}, " if len(draft.rules) == 1 else ""
-    yield f"**{code(one.old.name)}** ({where}group {code(one.replaces.group)}) is noisy: {plain(one.pattern)}."
+    what = "should be put back" if one.change == "revert" else "is noisy"
+    yield f"**{code(one.old.name)}** ({where}group {code(one.replaces.group)}) {what}: {plain(one.pattern)}."
     yield f"This changes {code(one.words)}{_kind(one)}."
     yield ""
     yield f"Replayed over {claims.span.start} to {claims.span.end}:"

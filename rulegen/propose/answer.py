@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from rulegen.core.candidate import Choice, Proposal, Provenance, Slot, SlotValue
+from rulegen.propose.expression import MOST_CHARACTERS as MOST_WRITTEN
 from rulegen.propose.offer import Offer
 from rulegen.propose.refused import Refused
 
@@ -54,6 +55,12 @@ def write_answer(proposal: Proposal, offers: Sequence[Offer]) -> str:
 
 def _pick(slot: Slot, answer: object) -> tuple[Choice, ...] | Refused:
     """The choices that ``answer`` names, in the order of the slot's choices."""
+    if slot.vocabulary is not None:
+        if not isinstance(answer, str) or not 0 < len(answer) <= MOST_WRITTEN or not _written(answer):
+            return Refused(
+                f"slot {slot.name} takes an expression of at most {MOST_WRITTEN} printable ASCII characters"
+            )
+        return (Choice(answer, answer),)
     tokens = answer if slot.most > 1 else [answer]
     if not isinstance(tokens, list) or not 1 <= len(tokens) <= slot.most:
         return Refused(f"slot {slot.name} takes a list of 1 to {slot.most} picks")
@@ -72,10 +79,16 @@ def _tokens(slot: Slot, value: SlotValue) -> str | list[str]:
 
 
 def _token(slot: Slot, value: SlotValue) -> str:
+    if slot.vocabulary is not None:
+        return str(value)
     for choice in slot.choices:
         if choice.value == value and type(choice.value) is type(value):
             return choice.token
     raise ValueError(f"slot {slot.name} has no choice of {value!r}")
+
+
+def _written(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -32,6 +32,7 @@ _PLAIN = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _NAME, _VALUE, _EXPRESSION = 60, 60, 500  # characters
 _LISTED = 8  # things of one kind that the terse wording names
 _VERDICT = 100  # characters
+_WORDS = 20
 
 
 def build_prompt(cluster: Cluster, offers: Sequence[Offer], *, explained: bool = False) -> str:
@@ -108,6 +109,8 @@ def _call(offer: Offer) -> str:
 
 def _choices(slot: Slot) -> str:
     """``t0..t4``, ``5m,10m``, ``l0,l2``; up to three of them: ``3*v0..v6``."""
+    if slot.vocabulary is not None:
+        return "PromQL"
     tokens = [choice.token for choice in slot.choices]
     short = ",".join(tokens) if len(tokens) < 4 else f"{tokens[0]}..{tokens[-1]}"
     return short if slot.most == 1 else f"{slot.most}*{short}"
@@ -123,8 +126,18 @@ def _terse(cluster: Cluster, offers: Sequence[Offer]) -> Iterator[str]:
 
 
 def _change(offer: Offer) -> str:
-    slots = "; ".join(f"{_slot(slot)}: {' '.join(choice.token for choice in slot.choices)}" for slot in offer.slots)
+    slots = "; ".join(f"{_slot(slot)}: {_tokens(slot)}" for slot in offer.slots)
     return f"{offer.template.name} ({offer.template.summary}) {slots}".rstrip()
+
+
+def _tokens(slot: Slot) -> str:
+    """All choices; of a slot that is written, the words that it is made of, the first ``_WORDS`` of each kind."""
+    known = slot.vocabulary
+    if known is None:
+        return " ".join(choice.token for choice in slot.choices)
+    pairs = [f"{name}='{value}'" for name, value in known.pairs[:_WORDS]]
+    words = " ".join((*known.metrics[:_WORDS], *known.labels[:_WORDS], *pairs))
+    return f"PromQL that compares something with a number, of {words} only, strings in single quotes"
 
 
 def _slot(slot: Slot) -> str:

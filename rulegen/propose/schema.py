@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rulegen.core.candidate import Slot
+from rulegen.propose.expression import MOST_CHARACTERS
 from rulegen.propose.offer import Offer
 
 Schema = dict[str, object]
@@ -27,6 +28,8 @@ def _template(offer: Offer) -> Schema:
 
 
 def _slot(slot: Slot) -> Schema:
+    if slot.vocabulary is not None:
+        return {"type": "string", "minLength": 1, "maxLength": MOST_CHARACTERS}
     pick: Schema = {"type": "string", "enum": [choice.token for choice in slot.choices]}
     if slot.most == 1:
         return pick

@@ -120,8 +120,8 @@ def draw_world(seed: int, stories: Sequence[Story] = STORIES) -> Wild:
     record = None if rng.random() < NO_RECORD else IncidentRecord(tuple(incidents), (span,))
     rules = _grouped(rng, words, team, [rule for plot in plots for rule in plot.rules])
     history = History(span, recordings(samples), rules, samples, (), record)
-    stories = {truth.rule: truth.kind for plot in plots for truth in plot.truths}
-    return Wild(history, f'severity=~"{team.dialect.page}|"', team.routing, stories)
+    told = {truth.rule: truth.kind for plot in plots for truth in plot.truths}
+    return Wild(history, f'severity=~"{team.dialect.page}|"', team.routing, told)
 
 
 def _team(seed: int, words: Lexicon) -> Team:

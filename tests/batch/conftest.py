@@ -1,25 +1,14 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import nights
 import pytest
+from nights import Night
 
 from rulegen.cli.main import run
-
-Night = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "rulegen.cli.main", "nightly", "-q", *map(str, arguments)]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": ":".join(filter(None, sys.path)), "COLUMNS": "100"}
 
 
 @pytest.fixture

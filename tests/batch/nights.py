@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 START = 1_700_000_040  # Unix seconds, a whole minute
@@ -65,3 +69,14 @@ def dump(state: Path) -> list[str]:
 def tree(out: Path) -> dict[str, bytes]:
     """Every file of an output directory."""
     return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+
+
+Night = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "rulegen.cli.main", "nightly", "-q", *map(str, arguments)]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": ":".join(filter(None, sys.path)), "COLUMNS": "100"}

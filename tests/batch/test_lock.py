@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import environment
+from nights import environment
 
 from rulegen.batch.lock import BusyError, locked
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import nights
 import pytest
-from conftest import Night, command, environment
-from servers import prometheus
+from nights import Night, command, environment
+from servers import Reply, Request, answering, prometheus
 
 from rulegen.batch.lock import locked
 
@@ -92,11 +92,49 @@ def test_a_shadow_pages_nobody_and_is_looked_back_at(night: Night, tmp_path: Pat
     assert text.startswith(nights.RULES.rstrip("\n"))  # the old rule stays, to the byte
     assert "alert: QueueLongShadow" in text and "severity: shadow" in text
     merge(tmp_path)
+    assert night("--shadow", "--end", nights.minute(1000)).returncode == 0
     assert night("--shadow").returncode == 0
     (claim,) = claims(tmp_path)
+    assert claim["since"] == NOON * 1000  # and not since the last night
     assert (claim["verdict"], claim["outcome"]["pages"]) == ("held", [32, 0])  # type: ignore[index]
     assert not rows(tmp_path / "state.db", "decisions")  # nobody has decided yet
     assert (tmp_path / "out" / "rules" / "rules.yml").read_text() == text  # and no second shadow
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("refused", [False, True])
+def test_no_secret_is_told_or_kept(
+    form: str, refused: bool, night: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not of the server, not of the gateway; in the log, the state, the metrics, the lock and the output."""
+    secret, empty = "s3cr3t-p4ss", '{"status": "success", "data": {"resultType": "matrix", "result": []}}'
+    monkeypatch.setenv("RULEGEN_PROMETHEUS_PASSWORD", secret)
+    monkeypatch.setenv("RULEGEN_PUSHGATEWAY_USER", "me")
+    monkeypatch.setenv("RULEGEN_PUSHGATEWAY_PASSWORD", secret)
+    seen: set[str | None] = set()
+
+    def answer(request: Request) -> Reply:
+        seen.add(request.headers.get("Authorization"))
+        return Reply(f"{secret} is wrong", 403) if refused else Reply(empty)
+
+    with answering(answer) as url:
+        asked = ("--prometheus", url, "--user", "me", "--rules", "rules.yml", "--start", nights.START, "--end", NOON)
+        places = ("--out", "out", "--state", "state.db", "--metrics-file", "m.prom", "--cache", "cache")
+        done = subprocess.run(
+            command(*asked, *places, "--pushgateway", url, "--log-format", form),
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode in (2, 3) and len(seen) == 1
+    if form == "json":
+        events = [json.loads(line) for line in done.stderr.splitlines()]
+        assert any(one["level"] == "error" for one in events)
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    for text in (done.stdout, done.stderr, written.decode(errors="replace")):
+        assert secret not in text and "Basic " not in text
 
 
 def test_two_at_once(night: Night, tmp_path: Path) -> None:

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import environment
-from nights import tree
+from nights import environment, tree
 
 from rulegen.batch.publish import publish
 from rulegen.emit.writer import write

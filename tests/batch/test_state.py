@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from nights import environment
 
 from rulegen.batch import state as module
 from rulegen.batch.state import MIGRATIONS, Became, Made, Seen, opened
@@ -80,6 +83,32 @@ def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
         database.execute("PRAGMA user_version = 99")
     with pytest.raises(InputError, match="written by a newer rulegen"), opened(tmp_path / "state.db"):
         pass
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
+    """A limit on the size of a file fails a write as a full disk does, also for root."""
+    path = tmp_path / "state.db"
+    with opened(path) as state, state.night():
+        state.make([ONE])
+    code = f"""
+import resource, signal
+from dataclasses import replace
+from pathlib import Path
+from rulegen.batch.state import Made, opened
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with opened(Path({str(path)!r})) as state:
+    (one,) = state.suggestions("http://p")
+    size = Path({str(path)!r}).stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    with state.night():
+        state.make([replace(one, candidate=f"c{{n}}", words="x" * 500) for n in range(2000)])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), timeout=60)
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 1 and last.startswith("rulegen.errors.RulegenError: the state cannot be written"), last
+    assert "nothing was lost" in last
+    with opened(path) as state:
+        assert state.suggestions("http://p") == (ONE,)
 
 
 @pytest.mark.parametrize("content", [b"no database at all, but long enough to be one", b"SQLite format 3\0" * 80])

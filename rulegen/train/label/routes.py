@@ -34,7 +34,7 @@ def routed(pager: Pager, parts: Parts, selection: Selection, cluster: Cluster) -
     ref = cluster.ref
     mine = Selection((cluster,), {ref: _labels(selection.verdicts[ref])}, {}, {ref: selection.routing[ref]})
     found = []
-    own = int(pager.told({}, only=[ref]).noise[parts.known].sum())
+    own = int(pager.told_alone({}, [ref]).noise[parts.known].sum())
     for tried in reroute(pager, parts, mine) if mine.routing[ref] else ():
         saved = tried.noise[0] - tried.noise[1]
         found.append(_routed(tried.candidate, saved, own, tried.reasons))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from rulegen.errors import InputError, RulegenError
 from rulegen.models import NAME, Pin, digest, read_manifest, write_manifest
+from rulegen.propose.prompt import TERSE
 from rulegen.train.model.card import write_card
 from rulegen.train.model.pretrain import MODEL, RECIPE
 from rulegen.train.model.training import LOG
@@ -47,11 +48,12 @@ def export(folder: Path, out: Path, form: str, licence: str) -> tuple[Pin, str]:
     check_name(out)
     name = out.stem
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_gguf(model, tokenizer, out, Naming(name, licence, "Proposes changes to Prometheus alerting rules."), form)
+    trained = (folder / RECIPE).exists()
+    write_gguf(model, tokenizer, out, Naming(name, licence, TERSE if trained else ""), form)
     check_tokens(out, tokenizer, PROBES)
     card = out.with_suffix(".card.md")
     pin = Pin(name=name, file=out.name, sha256=digest(out), size=out.stat().st_size, licence=licence, card=card.name)
-    recipe = _json(folder / RECIPE) if (folder / RECIPE).exists() else {}
+    recipe = _json(folder / RECIPE) if trained else {}
     log = [json.loads(line) for line in (folder / LOG).read_text().splitlines()] if (folder / LOG).exists() else []
     card.write_text(write_card(pin, model.config, model.num_parameters(), form, recipe, log), encoding="utf-8")
     return pin, f"{out}: {pin.size / 1e6:.1f} MB, {form}, SHA-256 {pin.sha256}"

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rulegen.errors import InputError, ModelError
+from rulegen.propose.llama import PROMPT
 
 Floats = NDArray[np.float32]
 
@@ -46,11 +47,12 @@ _CUTS = {_QWEN2: "qwen2", _LLAMA3: "llama-bpe"}
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """What the file says of itself."""
+    """What the file says of itself. ``prompt`` is the wording of rulegen's that the model was trained for, empty for
+    none."""
 
     name: str
     licence: str
-    description: str = ""
+    prompt: str = ""
 
 
 def write_gguf(model: Any, tokenizer: Any, path: Path, naming: Naming, form: str = "q8_0") -> None:
@@ -86,8 +88,9 @@ def _describe(writer: gguf.GGUFWriter, config: Any, naming: Naming, form: str) -
     width = getattr(config, "head_dim", None) or config.hidden_size // heads
     writer.add_name(naming.name)
     writer.add_license(naming.licence)
-    if naming.description:
-        writer.add_description(naming.description)
+    if naming.prompt:
+        writer.add_description("Proposes changes to Prometheus alerting rules.")
+        writer.add_string(PROMPT, naming.prompt)
     writer.add_file_type(_FILE_TYPES[form])
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_vocab_size(config.vocab_size)
