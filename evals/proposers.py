@@ -8,6 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from itertools import chain, count, islice
 from typing import Any
@@ -199,11 +200,19 @@ class Asking:
     def answers(self, trial: Trial, prompt: str, again: bool = False) -> Iterator[Proposal]:
         """The distinct legal proposals among the samples."""
         rules, most, seen = grammar(trial.offers), longest(trial.offers), set()
+        asked = sha256(f"{self._model.sha256} {prompt}".encode()).hexdigest()[:16]
         for number, temperature in enumerate(TEMPERATURES):
             drawn = _seed(f"model {again} {number}", trial) >> 1
-            text = self._model.complete(
-                prompt, rules, max_tokens=most, temperature=temperature, seed=drawn, deadline=None
+            say = partial(
+                self._model.complete,
+                prompt,
+                rules,
+                max_tokens=most,
+                temperature=temperature,
+                seed=drawn,
+                deadline=None,
             )
+            text = trial.recalled(f"{asked}/{drawn}", say)
             self.asked.answers += 1
             proposal = read_answer(text, trial.offers, Provenance("model"))
             if isinstance(proposal, Refused):

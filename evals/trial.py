@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,13 @@ class Trial:
             return -math.inf
         against = [why for why in reasons(standing, candidate, verdict.outcome) if "would never page" not in why]
         return _cut(standing, self.cluster, verdict) - len(against)
+
+    def recalled(self, key: str, say: Callable[[], str]) -> str:
+        """What was said under ``key`` before; else what ``say`` says now."""
+        key = f"{self.cluster.id}/said/{key}"
+        if key not in self._book.known:
+            self._book.known[key] = say()
+        return str(self._book.known[key])
 
     def keep(self) -> None:
         """Keeps the verdicts, where there is a folder for them."""
