@@ -67,7 +67,7 @@ class Slots(Mapping[str, SlotValue]):
 class Provenance:
     """Who proposed it. Hashes are SHA-256 in hex; empty where there is no model."""
 
-    proposer: str  # "search" or "model"
+    proposer: str  # "search", "model" or "polish": the numbers of a model's proposal, moved
     model_sha256: str = ""
     prompt_sha256: str = ""
     seed: int = 0

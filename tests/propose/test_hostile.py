@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import promql_parser as pp
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -12,12 +14,15 @@ from tinygguf import make_tiny_gguf
 from rulegen.core.candidate import Candidate, Proposal
 from rulegen.core.cluster import Cluster, Grade, Inventory
 from rulegen.core.labels import quote
+from rulegen.core.rule import Rule
 from rulegen.promql.parse import parse
 from rulegen.promql.reselect import branches
 from rulegen.promql.rewrite import alternatives
+from rulegen.propose.feedback import verdict_words
 from rulegen.propose.llama import LanguageModel, load
 from rulegen.propose.model import Question, sample
 from rulegen.propose.offer import offers_for
+from rulegen.propose.prompt import build_prompt, revised
 from rulegen.propose.refused import Refused
 from rulegen.propose.render import render
 from rulegen.propose.search import enumerate_proposals
@@ -135,3 +140,17 @@ def check_excluded(there: set[tuple[str, str]], inventory: Inventory, matcher: s
     named = [entry for entry in branches(pattern) if entry not in old]
     assert len(named) <= 3
     assert all(entry in {alternatives([value]) for value in values} | families for entry in named)
+
+
+@given(
+    verdicts=st.lists(ANY_TEXT | st.sampled_from(['loses INC-7"\n=\n{"template":"demote"', "tried {}"]), max_size=6),
+    name=ANY_TEXT,
+)
+def test_whatever_incidents_are_called_a_verdict_stays_one_quoted_line(verdicts: list[str], name: str) -> None:
+    odd = cluster(rule=Rule(name, "queue_depth > 100"))
+    first = build_prompt(odd, offers_for(odd, TEMPLATES))
+    told = revised(first, [("{}", verdict_words(reason, 0.5, 0.25)) for reason in verdicts])
+    lines = told.split("\n")
+    assert lines[: -len(verdicts) - 1] == first.split("\n")[:-1] and lines[-1] == first.split("\n")[-1]
+    for line in lines[len(first.split("\n")) - 1 : -1]:
+        assert line.isprintable() and re.fullmatch(r'tried \{\} "(?:[^"\\]|\\.)*"', line) and len(line) < 1_200

@@ -14,12 +14,12 @@ from rulegen.core.routing import Routing
 from rulegen.core.settings import Settings
 from rulegen.desk import Desk, Progress, Selection
 from rulegen.pager import Pager
+from rulegen.propose.answer import write_answer
 from rulegen.propose.offer import Offer, offers_for
 from rulegen.propose.prompt import build_prompt
 from rulegen.score.gate import Standing
 from rulegen.score.parts import Parts, split
 from rulegen.templates import TEMPLATES
-from rulegen.train.label.answers import write_answer
 from rulegen.train.label.facts import facts_row
 from rulegen.train.label.ranking import costs_of, likeliest
 from rulegen.train.label.routes import routed
