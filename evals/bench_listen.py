@@ -1,8 +1,8 @@
 """How much `rulegen listen` takes, durably: `python -m evals.bench_listen`, about six minutes on a quiet machine.
 
 On two cores with the load generator beside it, open loop. One alert a message over the gRPC stream at 8,560 a second
-(the rate to beat, with P99 below 43 ms); over HTTP batches of 64, as Prometheus sends them, and single alerts; of each
-the highest rate before refusals, and what happens at twice that. Beside it in the same run Alertmanager's own
+(the rate to beat, with P99 below 43 ms); over HTTP batches of 64, as Prometheus sends them, and single alerts; of
+each the highest rate before refusals, and what happens at twice that. Beside it in the same run Alertmanager's own
 /api/v2/alerts, which keeps nothing on the disk.
 """
 

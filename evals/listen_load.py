@@ -27,8 +27,8 @@ START_S = 0.5  # from now to the first message, so that everything is connected 
 
 @dataclass
 class Result:
-    """``latency`` of what was acknowledged, in seconds from when it was due; ``taken`` from when it was sent, which is
-    what a deadline counts from."""
+    """``latency`` of what was acknowledged, in seconds from when it was due; ``taken`` from when it was sent, which
+    is what a deadline counts from."""
 
     latency: list[float] = field(default_factory=list)
     taken: list[float] = field(default_factory=list)

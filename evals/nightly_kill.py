@@ -1,7 +1,7 @@
 """A night on a real history, killed at random moments: is the end the same?
 
-``python -m evals.nightly_kill [DATA] [--kills N] [--rules DIR]`` runs ``rulegen nightly --prometheus`` against a real
-Prometheus that serves a copy of the history ``alertops-tsdb``, with the rules of ``rules/awesome``: once undisturbed;
+``python -m evals.nightly_kill [DATA] [--kills N] [--rules DIR…]`` runs ``rulegen nightly --prometheus`` against a
+real Prometheus that serves a copy of the history ``alertops-tsdb``, with the rules of ``rules/awesome``: once undisturbed;
 then, on a state and an output of its own, begun N times (default 10) and killed each time with ``kill -9`` after a
 random share of the time that the first took (seed 20260806), and at last left alone; and once more. After each kill
 the output has to be whole or absent, and at the end the state, the output and what lies beside them have to be those
@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from evals.independent import serving
@@ -34,19 +35,21 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("data", nargs="?", type=Path, default=Path(__file__).parents[2] / "shared/data")
     parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--rules", default="rules/awesome", help="below DATA")
+    parser.add_argument("--rules", nargs="+", default=["rules/awesome"], help="below DATA")
     options = parser.parse_args()
     rng = random.Random(SEED)
-    rules = options.data / options.rules
+    rules = [options.data / name for name in options.rules]
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         shutil.copytree(options.data / "alertops-tsdb/tsdb", home / "tsdb", copy_function=shutil.copyfile)
         with serving(home / "tsdb", home) as url:
+            assert _begun(url, rules, home / "warm").wait() == 0  # compiles, where nothing is compiled yet
             began = time.monotonic()
             assert _begun(url, rules, home / "whole").wait() == 0
             took = time.monotonic() - began
             expected = _all_of(home / "whole")
-            print(f"undisturbed: {took:.1f} s, state {expected[0][:12]}, output {expected[1][:12]}", flush=True)
+            rows = _rows(home / "whole/state.db")
+            print(f"undisturbed: {took:.1f} s, state {expected[0][:12]} ({rows} rows), output {expected[1][:12]}")
             print("| killed after s | share of the run | output then | rows of the state then |")
             print("|---|---|---|---|")
             for _ in range(options.kills):
@@ -68,8 +71,10 @@ def main() -> None:
                 print(f"{name}: {'the same' if same else 'DIFFERENT'} state, output and leftovers", flush=True)
 
 
-def _begun(url: str, rules: Path, home: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "rulegen.cli.main", "nightly", "--prometheus", url, "--rules", str(rules)]
+def _begun(url: str, rules: Sequence[Path], home: Path) -> subprocess.Popen[bytes]:
+    home.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "rulegen.cli.main", "nightly", "--prometheus", url]
+    command += [part for path in rules for part in ("--rules", str(path))]
     command += ["--start", str(START), "--end", str(END), "--quiet", "--out", str(home / "out")]
     command += ["--state", str(home / "state.db"), "--cache", str(home / "cache")]
     command += ["--metrics-file", str(home / "rulegen.prom")]

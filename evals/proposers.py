@@ -34,7 +34,7 @@ LEARNT, ROWS = 64, 40  # forms on the list; tried changes of a cluster that tree
 POOL, ENUMERATED = 300, 24  # random fillings, and enumerated ones of each template, among which trees choose
 RANKED = 100  # proposals of one cluster that trees put in order
 AGAIN = 0.85  # what each further proposal of one template is worth to trees beside the first
-TEMPERATURES = (0.0, *[0.8] * 15, *[1.0] * 16, *[1.3] * 32)  # of a model's samples, in order
+TEMPERATURES = (0.0, *[0.8] * 11, *[1.0] * 12, *[1.3] * 12)  # of a model's samples, in order
 _BY_HEART, _TREES, _CHANCE = Provenance("list"), Provenance("trees"), Provenance("chance")
 
 

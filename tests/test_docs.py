@@ -10,6 +10,7 @@ import pytest
 import typer.core
 import typer.main
 
+from rulegen.batch import metrics
 from rulegen.cli.listening import TOKEN
 from rulegen.cli.main import DEBUG, app
 from rulegen.core.cluster import Grade, Pattern
@@ -36,6 +37,7 @@ COMMANDS = _commands(typer.main.get_command(app))
 FROM_ENVIRONMENT = (
     *(DEBUG, TOKEN, endpoint.TOKEN),
     *(credentials.TOKEN, credentials.USER, credentials.PASSWORD, credentials.CA),
+    *(metrics.USER, metrics.PASSWORD),
 )
 
 

@@ -141,8 +141,7 @@ def _sides(
     """The place in which both sides are replayed, what the old rule and the new ones fired, and which of today's
     rules are this suggestion's; or why that cannot be said."""
     where = standing(desk.history.rules, one)
-    shadow = where.shadow is not None
-    refs = where.shadow if where.shadow is not None else where.new
+    refs = where.new if where.merged else where.shadow
     if where.group is None or refs is None:
         return "its rules are no longer there"
     stands_in = refs or tuple(where.group.ref(at) for at in range(len(where.group.rules)))[:1]
@@ -153,7 +152,7 @@ def _sides(
         return "only recorded alerts are there, and they can't show what the old rule would have done"
     old = desk.replayer.replay(ref, rules_from(one.old), one.step)
     new = desk.replayer.replay(ref, rules_from(one.new), one.step) if refs else ()
-    mine = frozenset(refs) | (frozenset(where.old or ()) if shadow else frozenset())
+    mine = frozenset((*(where.new or ()), *(where.shadow or ()), *(where.old or ())))
     return ref, (joined(old),), new, mine
 
 

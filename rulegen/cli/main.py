@@ -63,7 +63,6 @@ app.command()(bare(init))
 app.command()(demo)
 app.command()(listen)
 app.command()(push)
-app.command(context_settings={"allow_extra_args": True})(pr)
 app.add_typer(model, name="model")
 
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from rulegen.cli.options import Judging, Quiet, Server, What, Where, bare
+
 app = typer.Typer(help="Language models: which are installed, what they are, and how to fine-tune one.")
 
 Which = Annotated[str, typer.Argument(help="Name of a model that ships, or path of a GGUF file.", metavar="MODEL")]
@@ -41,6 +43,24 @@ def verify(
 
 
 @app.command()
+@bare
+def label(
+    out: Annotated[Path, typer.Option("--out", help="File to write, .jsonl.gz.", metavar="FILE")],
+    where: Where,
+    what: What,
+    server: Server,
+    judging: Judging,
+    quiet: Quiet = False,
+) -> None:
+    """Label your own history: search finds the best change of each noisy rule, and a model can learn it."""
+    from rulegen.cli import given
+    from rulegen.cli.modelling import run_label
+
+    sources, settings = given.sources(where, server, what, judging), given.settings(judging)
+    run_label(sources, settings, out, strict=what.strict, quiet=quiet)
+
+
+@app.command()
 def finetune(
     base: Annotated[
         Path, typer.Option("--base", help="Folder with a model as transformers writes it.", metavar="DIR")
@@ -65,7 +85,7 @@ def finetune(
     stop_after: Annotated[
         str, typer.Option("--stop-after", help="Stop then; the same command goes on.", metavar="DURATION")
     ] = "",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Fine-tune a large model on your own history with LoRA, and write it as GGUF (needs the extra train)."""
     from rulegen.cli.modelling import run_finetune

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rulegen.cli.history import read
+from rulegen.cli.perform import tell
+from rulegen.cli.progress import watching
+from rulegen.cli.sources import Sources, apart, check, files
 from rulegen.cli.values import milliseconds
 from rulegen.core.durations import SECOND
+from rulegen.core.settings import Settings
 from rulegen.errors import InputError, ModelError
+from rulegen.ingest.alertmanager import read_alertmanager_source
+from rulegen.intake import bounded, overviewed
 from rulegen.models import Model, State, find, mismatch, pins
 from rulegen.propose.llama import describe
 
@@ -62,6 +71,36 @@ def _verdict(model: Model) -> str:
     if model.state is State.DIFFERS:
         return mismatch(model).split(": ", 1)[1]
     return f"{model.state}, SHA-256 {model.sha256}" if model.sha256 else str(model.state)
+
+
+def run_label(sources: Sources, settings: Settings, out: Path, *, strict: bool, quiet: bool) -> None:
+    """Reads what ``sources`` name and writes a line for each noisy rule to ``out``, whole or not at all.
+
+    Raises RulegenError as reading does, and where there is nothing to learn.
+    """
+    from rulegen.train.label.lines import label
+
+    if out.suffixes[-2:] != [".jsonl", ".gz"]:
+        raise InputError(f"--out {out}: want a file that ends in .jsonl.gz")
+    check(sources, settings)
+    apart(files(sources), out)
+    routing = read_alertmanager_source(sources.alertmanager)[0] if sources.alertmanager else None
+    with watching(quiet) as progress:
+        found = read(sources, progress)
+        tell(found, strict)
+        history = bounded(overviewed(found.history), sources.interval)
+        lines = list(label(history, settings, routing, sources.interval, progress))
+    answered = sum(line["answer"] is not None for line in lines)
+    if not answered:
+        raise InputError("search finds no change that would pass, so there is nothing to learn from this history")
+    text = "".join(json.dumps({"group": line["rule"], **line}, ensure_ascii=False) + "\n" for line in lines)
+    unfinished = out.with_name(f".{out.name}.part")
+    try:
+        unfinished.write_bytes(gzip.compress(text.encode(), compresslevel=6, mtime=0))
+        unfinished.replace(out)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror}") from None
+    print(f"{out}: {len(lines)} noisy rules, {answered} with an answer to learn")
 
 
 def run_finetune(

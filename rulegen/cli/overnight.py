@@ -193,6 +193,8 @@ def _plan(found: Found, source: str, settings: Settings, known: Mapping[str, Mad
             status = "replaced" if other else "withdrawn"
         if where.merged or where.shadow is not None:
             merged.append(one)
+        if where.shadow is not None and here is not None:  # its claim is the one that is being watched
+            tonight[candidate] = one
         if status != one.status:
             decided.append((one, status))  # type: ignore[arg-type] # one of the literals above
     return Plan(seen(report, source), tonight, decided, merged)

@@ -1,4 +1,4 @@
-"""Metric families as exporters have them, by what a rule can do with them. Names are facts about public exporters."""
+"""Metric families by what a rule can do with them: most as public exporters have them, a few made in their manner."""
 
 from __future__ import annotations
 

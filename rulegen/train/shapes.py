@@ -6,18 +6,18 @@ just when the level passes 1 (but for what windows and buckets blur), in one of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from rulegen.core.series import Values
 from rulegen.train.canvas import Canvas
 from rulegen.train.chance import pick
 from rulegen.train.families import Role
 from rulegen.train.plot import Signal, number
 from rulegen.train.signals import arrivals, daily, wander
 from rulegen.train.vocabulary import Measure
+from rulegen.train.writing import alike, fine, gauges, keys, op_or_equal, select
 
 WINDOWS = (2, 5, 5, 5, 5, 10, 10, 15)
 
@@ -25,7 +25,7 @@ WINDOWS = (2, 5, 5, 5, 5, 10, 10, 15)
 @dataclass(frozen=True, slots=True)
 class Shape:
     """How a rule of some role is written: ``window`` is its range in minutes, ``write`` gives its expression and the
-    samples behind it, ``least`` the fewest series with which it makes sense."""
+    samples behind it."""
 
     window: int
     write: Callable[[Canvas], tuple[str, tuple[Signal, ...]]]
@@ -47,20 +47,20 @@ def _high(rng: np.random.Generator) -> Shape:
         share = 1 / len(canvas.parts) if form == "sum" else 1.0
         level = canvas.level
         if form in ("sum", "avg"):
-            level = _alike(level)
-        signals = _gauges(canvas, name, level * limit * share, _fine(limit * share))
-        metric = _select(canvas, name)
-        above = _op(canvas.rng, ">")
+            level = alike(level)
+        signals = gauges(canvas, name, level * limit * share, fine(limit * share))
+        metric = select(canvas, name)
+        above = op_or_equal(canvas.rng, ">")
         match form:
             case "avg_over_time" | "max_over_time":
                 return f"{form}({metric}[{window}m]) {above} {number(limit)}", signals
             case "max" | "sum" | "avg":
-                return f"{form} by ({_keys(canvas)}) ({metric}) {above} {number(limit)}", signals
+                return f"{form} by ({keys(canvas)}) ({metric}) {above} {number(limit)}", signals
             case "scaled":
                 return f"{metric} / {number(limit)} {above} 1", signals
             case "and":
                 also, more = _beside(canvas)
-                return f"{metric} {above} {number(limit)} and on ({_keys(canvas)}) {also}", (*signals, *more)
+                return f"{metric} {above} {number(limit)} and on ({keys(canvas)}) {also}", (*signals, *more)
         return f"{metric} {above} {number(limit)}", signals
 
     return Shape(window if "over_time" in form else 0, write)
@@ -74,14 +74,14 @@ def _low(rng: np.random.Generator) -> Shape:
         limit, name = canvas.words.threshold(canvas.family.unit), canvas.family.name
         level = canvas.level
         if form == "avg":
-            level = _alike(level)
-        signals = _gauges(canvas, name, limit / np.maximum(level, 0.05), _fine(limit))
-        metric, below = _select(canvas, name), _op(canvas.rng, "<")
+            level = alike(level)
+        signals = gauges(canvas, name, limit / np.maximum(level, 0.05), fine(limit))
+        metric, below = select(canvas, name), op_or_equal(canvas.rng, "<")
         match form:
             case "avg_over_time" | "min_over_time":
                 return f"{form}({metric}[{window}m]) {below} {number(limit)}", signals
             case "min" | "avg":
-                return f"{form} by ({_keys(canvas)}) ({metric}) {below} {number(limit)}", signals
+                return f"{form} by ({keys(canvas)}) ({metric}) {below} {number(limit)}", signals
         return f"{metric} {below} {number(limit)}", signals
 
     return Shape(window if "over_time" in form else 0, write)
@@ -95,12 +95,12 @@ def _used(rng: np.random.Generator) -> Shape:
         whole = float(2 ** canvas.rng.integers(8, 34))
         share = np.minimum(canvas.level * limit, 0.995)
         if form == "sums":
-            share = _alike(share)
+            share = alike(share)
         signals = (
-            *_gauges(canvas, family.name, share * whole, _fine(whole * 0.1)),
-            *_gauges(canvas, family.whole, np.full_like(canvas.level, whole), 1, every=4),
+            *gauges(canvas, family.name, share * whole, fine(whole * 0.1)),
+            *gauges(canvas, family.whole, np.full_like(canvas.level, whole), 1, every=4),
         )
-        used, capacity = _select(canvas, family.name), _select(canvas, family.whole)
+        used, capacity = select(canvas, family.name), select(canvas, family.whole)
         match form:
             case "percent":
                 return f"{used} / {capacity} * 100 > {number(100 * limit)}", signals
@@ -109,7 +109,7 @@ def _used(rng: np.random.Generator) -> Shape:
             case "left":
                 return f"({capacity} - {used}) / {capacity} < {number(round(1 - limit, 6))}", signals
             case "sums":
-                by = _keys(canvas)
+                by = keys(canvas)
                 return f"sum by ({by}) ({used}) / sum by ({by}) ({capacity}) > {number(limit)}", signals
         return f"{used} / {capacity} > {number(limit)}", signals
 
@@ -124,10 +124,10 @@ def _free(rng: np.random.Generator) -> Shape:
         whole = float(2 ** canvas.rng.integers(12, 36))
         free = np.minimum(least / np.maximum(canvas.level, 0.05), 0.98)
         signals = (
-            *_gauges(canvas, family.name, free * whole, _fine(whole * 0.1)),
-            *_gauges(canvas, family.whole, np.full_like(canvas.level, whole), 1, every=4),
+            *gauges(canvas, family.name, free * whole, fine(whole * 0.1)),
+            *gauges(canvas, family.whole, np.full_like(canvas.level, whole), 1, every=4),
         )
-        left, size = _select(canvas, family.name), _select(canvas, family.whole)
+        left, size = select(canvas, family.name), select(canvas, family.whole)
         match form:
             case "percent":
                 return f"{left} * 100 / {size} < {number(100 * least)}", signals
@@ -151,7 +151,7 @@ def _counter(rng: np.random.Generator) -> Shape:
         share = 1 / len(canvas.parts) if form == "sum rate" else 1.0
         level = np.nan_to_num(canvas.level, nan=0.3)
         if form == "sum rate":
-            level = _alike(level)
+            level = alike(level)
         calm = 0.25 if form == "some" else 0.8
         level = np.where(level < 1, level * calm, level)
         measure = Measure(name.removesuffix("_total"), "counter", "Events.", quantum=1)
@@ -160,12 +160,12 @@ def _counter(rng: np.random.Generator) -> Shape:
             Signal(measure, part.target, count, canvas.stage.every, part.labels)
             for part, count in zip(canvas.parts, counts, strict=True)
         )
-        metric = _select(canvas, name)
+        metric = select(canvas, name)
         match form:
             case "increase" | "some":
                 return f"increase({metric}[{window}m]) > {number(round(limit * 60 * window, 3))}", signals
             case "sum rate":
-                return f"sum by ({_keys(canvas)}) (rate({metric}[{window}m])) > {number(limit)}", signals
+                return f"sum by ({keys(canvas)}) (rate({metric}[{window}m])) > {number(limit)}", signals
             case "irate":
                 return f"irate({metric}[{window}m]) > {number(limit)}", signals
         return f"rate({metric}[{window}m]) > {number(limit)}", signals
@@ -194,7 +194,7 @@ def _stands_at(canvas: Canvas) -> tuple[str, tuple[Signal, ...]]:
         for incident in canvas.stage.openings:
             counts[incident.start] += int(2 * limit)
         signals.append(Signal(measure, part.target, counts, canvas.stage.every, part.labels))
-    return f"{_select(canvas, canvas.family.name)} > {number(limit)}", tuple(signals)
+    return f"{select(canvas, canvas.family.name)} > {number(limit)}", tuple(signals)
 
 
 def _requests(rng: np.random.Generator) -> Shape:
@@ -203,7 +203,7 @@ def _requests(rng: np.random.Generator) -> Shape:
 
     def write(canvas: Canvas) -> tuple[str, tuple[Signal, ...]]:
         draw, stage = canvas.rng, canvas.stage
-        limit, family, by = canvas.words.threshold("failing"), canvas.family, _keys(canvas)
+        limit, family, by = canvas.words.threshold("failing"), canvas.family, keys(canvas)
         busiest = float(pick(draw, (0.3, 1.0) if canvas.trickle else (0.3, 2.0, 10.0, 30.0)))
         level = np.nan_to_num(canvas.level, nan=0.3)
         level = np.where(level < 1, level * 0.5, level)
@@ -223,14 +223,14 @@ def _requests(rng: np.random.Generator) -> Shape:
                 labels = part.labels.updated({family.part: status})
                 signals.append(Signal(measure, part.target, arrivals(draw, per_second), stage.every, labels))
         metric = family.name
-        broken = _select(canvas, metric, **{family.part: "=~5.."})
-        fine = _select(canvas, metric, **{family.part: "!~5.."})
-        errors, every = (f"sum by ({by}) (rate({one}[{window}m]))" for one in (broken, _select(canvas, metric)))
+        broken = select(canvas, metric, **{family.part: "=~5.."})
+        sound = select(canvas, metric, **{family.part: "!~5.."})
+        errors, every = (f"sum by ({by}) (rate({one}[{window}m]))" for one in (broken, select(canvas, metric)))
         match form:
             case "percent":
                 return f"100 * {errors} / {every} > {number(100 * limit)}", tuple(signals)
             case "ok":
-                answered = f"sum by ({by}) (rate({fine}[{window}m]))"
+                answered = f"sum by ({by}) (rate({sound}[{window}m]))"
                 return f"{answered} / {every} < {number(round(1 - limit, 6))}", tuple(signals)
             case "rate":
                 many = float(f"{busiest * len(canvas.parts) * limit * 0.6:.1g}")
@@ -260,8 +260,8 @@ def _latency(rng: np.random.Generator) -> Shape:
             for bound, count in zip(bounds, counts, strict=True):
                 labels = part.labels.updated({"le": "+Inf" if np.isinf(bound) else str(bound)})
                 signals.append(Signal(measure, part.target, count, max(1, stage.every), labels))
-        keys = ", ".join(("le", _keys(canvas)))
-        inner = f"sum by ({keys}) (rate({_select(canvas, f'{family.name}_bucket')}[{window}m]))"
+        by = ", ".join(("le", keys(canvas)))
+        inner = f"sum by ({by}) (rate({select(canvas, f'{family.name}_bucket')}[{window}m]))"
         return f"histogram_quantile({number(q)}, {inner}) > {number(limit)}", tuple(signals)
 
     return Shape(window, write)
@@ -271,9 +271,9 @@ def _alive(rng: np.random.Generator) -> Shape:
     form = pick(rng, (*("== 0",) * 3, "!= 1", "< 1", "count", "avg", "min", "sum"))
 
     def write(canvas: Canvas) -> tuple[str, tuple[Signal, ...]]:
-        name, by = canvas.family.name, _keys(canvas)
-        signals = _gauges(canvas, name, np.where(np.isnan(canvas.level), np.nan, canvas.level < 1), 1)
-        metric = _select(canvas, name)
+        name, by = canvas.family.name, keys(canvas)
+        signals = gauges(canvas, name, np.where(np.isnan(canvas.level), np.nan, canvas.level < 1), 1)
+        metric = select(canvas, name)
         match form:
             case "count":
                 return f"count by ({by}) ({metric} == 0) > 0", signals
@@ -293,7 +293,7 @@ def _absent(rng: np.random.Generator) -> Shape:
 
     def write(canvas: Canvas) -> tuple[str, tuple[Signal, ...]]:
         name, dialect = canvas.family.name, canvas.stage.dialect
-        signals = _gauges(canvas, name, np.where(canvas.level < 1, 1.0, np.nan), 1)
+        signals = gauges(canvas, name, np.where(canvas.level < 1, 1.0, np.nan), 1)
         one = {**canvas.stage.scope, dialect.service: canvas.stage.service.name}
         inner = ", ".join(f'{label}="{value}"' for label, value in one.items())
         return f"absent({name}{{{inner}}})", signals
@@ -324,8 +324,8 @@ def _lagging(rng: np.random.Generator) -> Shape:
                     load[row, at : at + 90] *= draw.uniform(1.6, 2.5)
                     follows[row, at + late : at + late + 90] = load[row, at : at + 90][: canvas.n - at - late]
         ahead, behind = f"{stem}_{first}", f"{stem}_{second}"
-        signals = (*_gauges(canvas, ahead, load, 1), *_gauges(canvas, behind, follows, 1))
-        one, two = _select(canvas, ahead), _select(canvas, behind)
+        signals = (*gauges(canvas, ahead, load, 1), *gauges(canvas, behind, follows, 1))
+        one, two = select(canvas, ahead), select(canvas, behind)
         match form:
             case "difference":
                 return f"{one} - {two} > {number(0.4 * scale)}", signals
@@ -340,9 +340,9 @@ def _broken(rng: np.random.Generator) -> Shape:
     form = pick(rng, ("== 1", "== 1", "> 0", "> 0", "!= 0", "max", "sum"))
 
     def write(canvas: Canvas) -> tuple[str, tuple[Signal, ...]]:
-        name, by = canvas.family.name, _keys(canvas)
-        signals = _gauges(canvas, name, np.where(np.isnan(canvas.level), np.nan, canvas.level >= 1), 1)
-        metric = _select(canvas, name)
+        name, by = canvas.family.name, keys(canvas)
+        signals = gauges(canvas, name, np.where(np.isnan(canvas.level), np.nan, canvas.level >= 1), 1)
+        metric = select(canvas, name)
         if form in ("max", "sum"):
             return f"{form} by ({by}) ({metric}) > 0", signals
         return f"{metric} {form}", signals
@@ -356,13 +356,13 @@ def _stamp(rng: np.random.Generator) -> Shape:
     def write(canvas: Canvas) -> tuple[str, tuple[Signal, ...]]:
         limit = float(pick(canvas.rng, (600, 900, 1800, 3600, 7200)))
         now = canvas.stage.axis.times() / 1000
-        signals = _gauges(canvas, canvas.family.name, now - canvas.level * limit, 1)
-        metric = _select(canvas, canvas.family.name)
+        signals = gauges(canvas, canvas.family.name, now - canvas.level * limit, 1)
+        metric = select(canvas, canvas.family.name)
         match form:
             case "minutes":
                 return f"(time() - {metric}) / 60 > {number(limit / 60)}", signals
             case "max":
-                return f"time() - max by ({_keys(canvas)}) ({metric}) > {number(limit)}", signals
+                return f"time() - max by ({keys(canvas)}) ({metric}) > {number(limit)}", signals
         return f"time() - {metric} > {number(limit)}", signals
 
     return Shape(0, write)
@@ -384,14 +384,14 @@ def _restarts(rng: np.random.Generator) -> Shape:
                 if row[opening.start + 2] >= 1:
                     counts[opening.start + np.array((1, 2, 3, 5, 8, 13))] += int(draw.integers(1, 3))
             signals.append(Signal(measure, part.target, counts, canvas.stage.every, part.labels))
-        metric = _select(canvas, name)
+        metric = select(canvas, name)
         match form:
             case "rate":
                 return f"rate({metric}[{window}m]) * 60 * {window} > 0", tuple(signals)
             case "changes":
                 return f"changes({metric}[{window}m]) > 0", tuple(signals)
             case "sum":
-                return f"sum by ({_keys(canvas)}) (increase({metric}[{window}m])) > 0", tuple(signals)
+                return f"sum by ({keys(canvas)}) (increase({metric}[{window}m])) > 0", tuple(signals)
         return f"increase({metric}[{window}m]) > {number(pick(draw, (0, 0, 1)))}", tuple(signals)
 
     return Shape(window, write)
@@ -410,8 +410,8 @@ def _stored(rng: np.random.Generator) -> Shape:
             at = np.where(bad, at - 0.5 * np.minimum(level[:, tick], 3) / (ahead * 30), at + 0.05 * (0.5 - at))
             at = np.maximum(at, 0.02)
             left[:, tick] = at
-        signals = _gauges(canvas, canvas.family.name, left * whole, 2**20)
-        metric = _select(canvas, canvas.family.name)
+        signals = gauges(canvas, canvas.family.name, left * whole, 2**20)
+        metric = select(canvas, canvas.family.name)
         return f"predict_linear({metric}[{window}m], {ahead} * 3600) < 0", signals
 
     return Shape(window, write)
@@ -436,59 +436,9 @@ _SHAPES: dict[Role, Callable[[np.random.Generator], Shape]] = {
 }
 
 
-def _gauges(canvas: Canvas, name: str, values: Values, quantum: float, every: int = 0) -> tuple[Signal, ...]:
-    measure = Measure(name, "gauge", "A level.", quantum=quantum)
-    return tuple(
-        Signal(measure, part.target, row, every or canvas.stage.every, part.labels)
-        for part, row in zip(canvas.parts, values.astype(np.float64), strict=True)
-    )
-
-
-def _alike(level: Values) -> Values:
-    """``level`` [parts, n] where what one part sees is mostly seen by all, so that their sum shows it."""
-    shared: Values = np.maximum(level, 0.75 * np.nan_to_num(level).max(axis=0))
-    return shared
-
-
 def _beside(canvas: Canvas) -> tuple[str, tuple[Signal, ...]]:
     """A second comparison that nearly always holds, and the gauge that it reads."""
     name = f"{canvas.words.made_up()}_enabled"
     measure = Measure(name, "gauge", "Whether it is switched on.", quantum=1)
     signal = Signal(measure, canvas.stage.service.whole, np.ones(canvas.n), 4)
     return f"{name} == 1", (signal,)
-
-
-def _select(canvas: Canvas, metric: str, **more: str) -> str:
-    """The selector of ``metric`` with what this team always writes in it, and ``more`` (``=~5..`` as the value)."""
-    matchers: dict[str, str] = {**_always(canvas), **more}
-    inner = ", ".join(f"{name}{_matcher(value)}" for name, value in matchers.items())
-    return f"{metric}{{{inner}}}" if inner else metric
-
-
-def _matcher(value: str) -> str:
-    for op in ("=~", "!~", "!="):
-        if value.startswith(op):
-            return f'{op}"{value.removeprefix(op)}"'
-    return f'="{value}"'
-
-
-def _always(canvas: Canvas) -> Mapping[str, str]:
-    stage = canvas.stage
-    return stage.scope
-
-
-def _keys(canvas: Canvas) -> str:
-    """The labels that an aggregation keeps: the service, and whatever else all its series share."""
-    dialect = canvas.stage.dialect
-    shared = [name for name in canvas.parts[0].target.lives[0].labels if name not in (dialect.service, dialect.pod)]
-    kept = [name for name in shared if canvas.family.name and (len(name) + len(canvas.family.name)) % 2]
-    return ", ".join((*kept, dialect.service))
-
-
-def _op(rng: np.random.Generator, op: str) -> str:
-    return op if rng.random() < 0.85 else f"{op}="
-
-
-def _fine(scale: float) -> float:
-    """What values of about ``scale`` are rounded to: a power of ten, a hundredth of it or less."""
-    return float(10.0 ** np.floor(np.log10(max(scale, 1e-6)) - 2.5))

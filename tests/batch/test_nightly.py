@@ -92,8 +92,10 @@ def test_a_shadow_pages_nobody_and_is_looked_back_at(night: Night, tmp_path: Pat
     assert text.startswith(nights.RULES.rstrip("\n"))  # the old rule stays, to the byte
     assert "alert: QueueLongShadow" in text and "severity: shadow" in text
     merge(tmp_path)
+    assert night("--shadow", "--end", nights.minute(1000)).returncode == 0
     assert night("--shadow").returncode == 0
     (claim,) = claims(tmp_path)
+    assert claim["since"] == NOON * 1000  # and not since the last night
     assert (claim["verdict"], claim["outcome"]["pages"]) == ("held", [32, 0])  # type: ignore[index]
     assert not rows(tmp_path / "state.db", "decisions")  # nobody has decided yet
     assert (tmp_path / "out" / "rules" / "rules.yml").read_text() == text  # and no second shadow

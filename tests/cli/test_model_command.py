@@ -6,12 +6,14 @@ import hashlib
 from pathlib import Path
 
 import pytest
+import small
 from conftest import Run
 from tinygguf import make_tiny_gguf
 
 from rulegen import models, shipped
 from rulegen.errors import ModelError, RulegenError
 from rulegen.models import Pin, find, read_manifest, trusted, write_manifest
+from rulegen.train.model.examples import Source, read_material
 
 
 @pytest.fixture
@@ -131,3 +133,30 @@ def test_what_really_ships_is_what_is_pinned() -> None:
 def test_a_bad_option_of_finetune_is_one_message(rulegen: Run, tmp_path: Path, extra: list[str]) -> None:
     done = rulegen("model", "finetune", "--base", tmp_path, "--out", tmp_path / "x.gguf", "--data", tmp_path, *extra)
     assert done.returncode == 2 and "Traceback" not in done.stderr
+
+
+def test_label_writes_what_finetune_can_read(home: Path, rulegen: Run) -> None:
+    judged = f"{small.START}..{small.START + small.MINUTES * 60}"
+    files = ["--metrics", "metrics.om", "--rules", "rules.yml", "--incidents", "incidents.csv", "--judged", judged]
+    files += ["--out", "own.jsonl.gz"]
+    done = rulegen("model", "label", *files, "-q")
+    assert done.returncode == 0, done.stderr
+    first = (home / "own.jsonl.gz").read_bytes()
+    read = read_material([Source(home / "own.jsonl.gz")], 0)
+    assert f"{len(read.train) + read.left} noisy rules, {len(read.train)} with an answer" in done.stdout
+    for one in read.train:
+        assert one.prompt.startswith("rule ") and one.answer in {
+            tried.answer for tried in one.tried if tried.accepted
+        }
+    assert rulegen("model", "label", *files, "-q").returncode == 0
+    assert (home / "own.jsonl.gz").read_bytes() == first
+
+
+def test_label_says_what_is_wrong(home: Path, rulegen: Run) -> None:
+    for out, metrics in (
+        ("own.json", "metrics.om"),
+        ("own.jsonl.gz", "missing.om"),
+        ("no/own.jsonl.gz", "metrics.om"),
+    ):
+        done = rulegen("model", "label", "--metrics", metrics, "--rules", "rules.yml", "--out", out, "-q")
+        assert (done.returncode, done.stdout) == (2, "") and "Traceback" not in done.stderr

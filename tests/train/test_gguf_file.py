@@ -201,3 +201,41 @@ def test_what_cannot_be_exported_is_one_message(
     with pytest.raises(InputError, match="cuts words"):
         write_gguf(model, other, tmp_path / "x.gguf", Naming("x", ""), "f32")
     assert not list(tmp_path.glob("*x.gguf*"))
+
+
+def sentence_piece(words: list[str]) -> Any:
+    """A tokenizer of Llama's kind, as transformers converts one: no cut of words, spaces as ▁, bytes to fall back to,
+    and for every token a merge of each two tokens that spell it."""
+    from tokenizers import Tokenizer, decoders, normalizers
+    from tokenizers.models import BPE
+    from tokenizers.processors import TemplateProcessing
+    from tokenizers.trainers import BpeTrainer
+
+    learnt = Tokenizer(BPE())
+    learnt.pre_tokenizer = pre_tokenizers.Metaspace()
+    learnt.train_from_iterator(words, BpeTrainer(vocab_size=400, show_progress=False))
+    pieces = sorted(learnt.get_vocab(), key=learnt.get_vocab().get)
+    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *pieces]
+    place = {token: index for index, token in enumerate(tokens)}
+    merges = [
+        (piece[:at], piece[at:])
+        for piece in pieces
+        for at in range(1, len(piece))
+        if {piece[:at], piece[at:]} <= set(pieces)
+    ]
+    backend = Tokenizer(BPE(place, merges, unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    backend.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", bos_token="<s>", eos_token="</s>")
+
+
+def test_tokens_of_llamas_own_kind(tmp_path: Path) -> None:
+    lines = write_lines(tmp_path / "toy.jsonl")
+    tokenizer = sentence_piece(list(texts(read_material([Source(lines)], 0).train)))
+    settle(0, 1)
+    model = spread(build(Preset(64, 2, 4, 96, 1e-3), len(tokenizer), 0, start=1, end=2))
+    path = tmp_path / "model.gguf"
+    write_gguf(model, tokenizer, path, Naming("model", "Apache-2.0"), "f32")
+    check_tokens(path, tokenizer, (*PROBES, TEXT, "pattern storm"))
+    assert apart(model, path, tokenizer(TEXT)["input_ids"]) < 2e-3

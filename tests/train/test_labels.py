@@ -11,19 +11,15 @@ from pathlib import Path
 import pytest
 
 from rulegen.core.candidate import Provenance
-from rulegen.core.durations import MINUTE
-from rulegen.core.settings import Settings
-from rulegen.desk import Desk
 from rulegen.errors import InputError
-from rulegen.propose.answer import read_answer
+from rulegen.propose.answer import read_answer, write_answer
 from rulegen.propose.offer import offers_for
 from rulegen.propose.prompt import build_prompt
-from rulegen.score.parts import split
 from rulegen.templates import TEMPLATES
 from rulegen.train.label.__main__ import main
-from rulegen.train.label.answers import write_answer
 from rulegen.train.label.lines import Line, label_world
 from rulegen.train.label.ranking import EQUAL, PRIOR, likeliest
+from rulegen.train.label.reword import Rewording, clusters_of
 from rulegen.train.label.shards import read_shards, run, shards
 from rulegen.train.label.tries import first_tries
 from rulegen.train.wild import draw_world
@@ -55,20 +51,25 @@ def test_a_line_says_what_is_asked_and_what_is_right(lines: list[Line]) -> None:
 
 
 def test_prompts_and_answers_are_those_of_the_product(lines: list[Line]) -> None:
-    world = draw_world(SEED)
-    desk = Desk.of(world.history, Settings(page=world.page), lambda _: (), MINUTE, lambda *_: None)
-    clusters = {one.id: one for one in desk.select(split(desk.judge)).clusters}
-    assert [line["cluster"] for line in lines] == list(clusters)
+    clusters = list(clusters_of(draw_world(SEED)))
+    assert [line["cluster"] for line in lines] == [cluster.id for cluster in clusters]
     by_search = Provenance("search")
-    for line in lines:
-        cluster = clusters[line["cluster"]]
+    for line, cluster in zip(lines, clusters, strict=True):
         offers = offers_for(cluster, TEMPLATES)
-        if world.routing is None:
-            assert line["prompt"] == build_prompt(cluster, offers)
+        assert line["prompt"] == build_prompt(cluster, offers)
         proposals = list(first_tries(cluster))
         assert len({(one.template, one.slots.pairs) for one in proposals}) == len(proposals)
         for proposal in proposals:
             assert read_answer(write_answer(proposal, offers), offers, by_search) == proposal
+
+
+def test_prompts_can_be_made_again(lines: list[Line]) -> None:
+    old = [{**line, "prompt": "the wording of last year"} for line in lines]
+    assert list(map(Rewording(), old)) == lines
+    with pytest.raises(InputError, match="of another version"):
+        Rewording()({**lines[0], "cluster": "c-0000000000"})
+    with pytest.raises(InputError, match="of another version"):
+        Rewording()({**lines[0], "answer": '{"template":"gone","slots":{}}'})
 
 
 def test_among_equals_the_change_that_people_make_wins() -> None:

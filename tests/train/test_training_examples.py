@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rulegen.errors import InputError
+from rulegen.train.model.again import asked_again
 from rulegen.train.model.batches import Encoded, Epochs, Row, padded
 from rulegen.train.model.examples import Example, Source, Tried, read_material, read_source
 
@@ -57,15 +58,6 @@ def test_lines_are_left_out_by_a_key(tmp_path: Path) -> None:
     assert len(read.train) == 16
 
 
-def test_rounds_of_revision_are_questions_too(tmp_path: Path) -> None:
-    shard(tmp_path / "v1", 0, asked(1, revise=[["question 1, lost one", "answer 9"]]))
-    read = read_material([Source(tmp_path / "v1")], 0)
-    assert [(one.prompt, one.answer) for one in read.train] == [
-        ("question 1", "answer 1"),
-        ("question 1, lost one", "answer 9"),
-    ]
-
-
 def test_what_is_no_example_is_named_line_by_line(tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
     path.write_text('{"prompt": 1, "answer": ""}\nnothing\n' + json.dumps(asked(1)) + '\n{"prompt": "x"}\n')
@@ -92,9 +84,33 @@ def test_sources_and_weights() -> None:
 
 
 def test_equals_are_what_was_accepted_and_cuts_as_much() -> None:
-    tried = (Tried("b", True, 0.89), Tried("right", True, 0.9), Tried("c", False, 0.95), Tried("d", True, 0.5))
+    cuts = (("b", True, 0.89), ("right", True, 0.9), ("c", False, 0.95), ("d", True, 0.5))
+    tried = tuple(Tried(answer, accepted, cut, cut) for answer, accepted, cut in cuts)
     assert Example("q", "right", "g", "s", tried).equals() == ("right", "b")
     assert Example("q", "unseen", "g", "s", tried).equals() == ("unseen",)
+
+
+def test_asking_again_tells_what_came_of_worse_answers() -> None:
+    """In the words and the order in which a run tells it, and never the right answer or its equals."""
+    tried = (
+        Tried("lost", False, 0.95, 0.85, "loses INC-7"),
+        Tried("right", True, 0.9, 0.9),
+        Tried("equal", True, 0.89, 0.91),
+        Tried("weak", True, 0.5, 0.3),
+        Tried("broken", False, 0.0, 0.0, "renders what is not PromQL"),
+    )
+    asked_first = Example("facts\n=\n", "right", "g", "s", tried)
+    alone = Example("facts\n=\n", "right", "g", "s", (tried[1],))
+    found = asked_again([asked_first] * 200 + [alone] * 10, 0.5, 3)
+    assert 60 < len(found) < 140 and found == asked_again([asked_first] * 200 + [alone] * 10, 0.5, 3)
+    assert {(one.answer, one.group, one.tried) for one in found} == {("right", "g", tried)}
+    longest = max((one.prompt for one in found), key=len)
+    assert longest == (
+        'facts\ntried weak "passed, pages -50%, minutes -30%"\n'
+        'tried lost "loses INC-7, pages -95%, minutes -85%"\n'
+        'tried broken "renders what is not PromQL"\n='
+    )
+    assert not asked_again([asked_first], 0, 3)
 
 
 def encoded(count: int, source: str = "a", answers: int = 1) -> list[Encoded]:

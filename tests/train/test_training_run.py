@@ -178,7 +178,7 @@ def test_what_is_greedy_is_what_teaching_would_confirm(material: Material, token
 
 def test_scores() -> None:
     right, other = '{"template":"hold","slots":{"for":"5m"}}', '{"template":"hold","slots":{"for":"9m"}}'
-    tried = (Tried(right, True, 0.9), Tried(other, True, 0.7))
+    tried = (Tried(right, True, 0.9, 0.9), Tried(other, True, 0.7, 0.7))
     asked = [Example("q", right, "", "", tried)] * 4
     got = scores(asked, [right, other, '{"template":"gate"', "[]"])
     assert got == {"exact": 0.25, "template": 0.5, "json": 0.5, "as_good": 0.25, "accepted": 0.5, "tried": 0.5}

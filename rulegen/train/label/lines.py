@@ -12,14 +12,14 @@ from rulegen.core.marks import marks
 from rulegen.core.outcome import Verdict
 from rulegen.core.routing import Routing
 from rulegen.core.settings import Settings
-from rulegen.desk import Desk, Selection
+from rulegen.desk import Desk, Progress, Selection
 from rulegen.pager import Pager
+from rulegen.propose.answer import write_answer
 from rulegen.propose.offer import Offer, offers_for
 from rulegen.propose.prompt import build_prompt
 from rulegen.score.gate import Standing
 from rulegen.score.parts import Parts, split
 from rulegen.templates import TEMPLATES
-from rulegen.train.label.answers import write_answer
 from rulegen.train.label.facts import facts_row
 from rulegen.train.label.ranking import costs_of, likeliest
 from rulegen.train.label.routes import routed
@@ -39,10 +39,17 @@ def label_world(seed: int) -> Iterator[Line]:
         yield {"world": seed, **line, "story": story}
 
 
-def label(history: History, settings: Settings, routing: Routing | None = None) -> Iterator[Line]:
-    """One line for each cluster of ``history``: what is asked, what should be answered, and everything tried."""
+def label(
+    history: History,
+    settings: Settings,
+    routing: Routing | None = None,
+    interval: int = MINUTE,
+    progress: Progress = lambda *_: None,
+) -> Iterator[Line]:
+    """One line for each cluster of ``history``: what is asked, what should be answered, and everything tried.
+    ``interval`` (ms) is that of rules which have none."""
     known = () if routing is None else marks(routing)
-    desk = Desk.of(history, settings, first_tries, MINUTE, lambda *_: None, known)
+    desk = Desk.of(history, settings, first_tries, interval, progress, known)
     parts = split(desk.judge)
     selection = desk.select(parts)
     standing, pager = desk.standing(parts), Pager.of(desk, routing)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rulegen.errors import InputError, RulegenError
 from rulegen.train.label.lines import Line, label_world
+from rulegen.train.label.reword import Rewording
 
 SHARD = 20  # seeds
 
@@ -48,19 +49,35 @@ def write_shard(shard: Shard, folder: Path) -> tuple[int, float]:
     """Writes ``shard`` into ``folder``, whole or not at all. Returns how many clusters it holds, and the CPU seconds
     that they took."""
     started = time.process_time()
-    lines = [json.dumps(line, ensure_ascii=False) for seed in shard.seeds for line in label_world(seed)]
-    content = gzip.compress("".join(f"{line}\n" for line in lines).encode(), compresslevel=6, mtime=0)
-    unfinished = folder / f".{shard.name}.{os.getpid()}.part"
-    unfinished.write_bytes(content)
-    unfinished.replace(folder / shard.name)
+    lines = [line for seed in shard.seeds for line in label_world(seed)]
+    _write(folder / shard.name, lines)
     return len(lines), time.process_time() - started
+
+
+def reword(source: Path, folder: Path) -> None:
+    """Writes the shards of ``source`` into ``folder`` with the prompts of today; those that are there stay."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(source.glob("shard-*.jsonl.gz")):
+        if not (folder / path.name).exists():
+            _write(folder / path.name, list(map(Rewording(), _read(path))))
+
+
+def _write(path: Path, lines: Iterable[Line]) -> None:
+    text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    unfinished.write_bytes(gzip.compress(text.encode(), compresslevel=6, mtime=0))
+    unfinished.replace(path)
 
 
 def read_shards(folder: Path) -> Iterator[Line]:
     """The lines of all shards in ``folder``, by number and seed."""
     for path in sorted(folder.glob("shard-*.jsonl.gz")):
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            yield from map(json.loads, file)
+        yield from _read(path)
+
+
+def _read(path: Path) -> Iterator[Line]:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        yield from map(json.loads, file)
 
 
 def run(wanted: Sequence[Shard], folder: Path, workers: int) -> list[str]:

@@ -5,7 +5,6 @@ A source is a folder of shards (``shard-*.jsonl.gz``) or one JSONL file (gzip or
 and it may have
 
     tried      [[answer, accepted 0 or 1, share of pages cut, share of minutes cut, reason], …]
-    revise     [[prompt of a later round, answer], …]
     world      or ``group``, ``repository``: what must not be split between training and test
 """
 
@@ -32,12 +31,19 @@ EQUAL = 0.02  # of the noise: cuts that differ by less are equally good
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """An answer that was replayed: whether the gate let it through, and the share of the noise that it cuts (the mean
-    of the shares of pages and of minutes)."""
+    """An answer that was replayed: whether the gate let it through, the shares of pages and of minutes that it cuts,
+    and the gate's reason where it did not."""
 
     answer: str
     accepted: bool
-    cut: float
+    pages: float
+    minutes: float
+    reason: str = ""
+
+    @property
+    def cut(self) -> float:
+        """The share of the noise that it cuts."""
+        return (self.pages + self.minutes) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +173,8 @@ def _examples(line: str, source: str, place: str) -> Iterator[Example]:
         return
     # A world that is in two sources, labelled in two ways, is on the same side in both.
     group = next((f"{key}={record[key]}" for key in GROUPS if key in record), f"{source}:{place}")
-    tried = tuple(Tried(one[0], bool(one[1]), (one[2] + one[3]) / 2) for one in record.get("tried", ()))
+    tried = tuple(Tried(one[0], bool(one[1]), one[2], one[3], one[4]) for one in record.get("tried", ()))
     yield Example(record["prompt"], record["answer"], group, source, tried)
-    for prompt, answer in record.get("revise", ()):
-        yield Example(prompt, answer, group, source, tried)
 
 
 def _is_held_out(group: str, share: float) -> bool:

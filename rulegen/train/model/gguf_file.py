@@ -18,10 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rulegen.errors import InputError, ModelError
+from rulegen.propose.llama import PROMPT
 
 Floats = NDArray[np.float32]
-
-PROMPT = "rulegen.prompt"  # by this key rulegen.propose.llama knows how to ask
 
 TYPES = {
     "q8_0": gguf.GGMLQuantizationType.Q8_0,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from rulegen.core.durations import SECOND, parse_duration
 from rulegen.errors import InputError, RulegenError
 from rulegen.train.chance import stream
+from rulegen.train.model.again import asked_again
 from rulegen.train.model.batches import Epochs, encode
 from rulegen.train.model.evaluation import evaluate
 from rulegen.train.model.examples import Example, Material, Source, read_material, read_source, texts
@@ -39,7 +40,8 @@ MODEL, RECIPE = (
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What the command line says. ``held_out`` is the share of worlds for the test, ``tests`` how many examples of
-    each source are evaluated, ``longest`` the most tokens of an example."""
+    each source are evaluated, ``longest`` the most tokens of an example, ``again`` the share of questions that are
+    also asked with verdicts."""
 
     sources: tuple[Source, ...]
     preset: str
@@ -53,6 +55,7 @@ class Wanted:
     tests: int = 200
     longest: int = 2_048
     equals: bool = False
+    again: float = 0.0
     threads: int = 2
     half: bool = True
     device: str = "cpu"
@@ -64,7 +67,8 @@ def pretrain(wanted: Wanted, say: Say) -> bool:
     settle(wanted.seed, wanted.threads)
     material = read_material(wanted.sources, wanted.held_out, wanted.leave_out)
     tokenizer = _tokenizer(wanted, material, say)
-    examples, dropped = encode(material.train, tokenizer, wanted.longest, equals=wanted.equals)
+    again = asked_again(material.train, wanted.again, wanted.seed)
+    examples, dropped = encode((*material.train, *again), tokenizer, wanted.longest, equals=wanted.equals)
     if not examples:
         raise InputError(f"no example fits into {wanted.longest} tokens (--longest)")
     tests = {name: _sample(material.test, name, wanted) for name in material.weights}
@@ -121,6 +125,7 @@ def _write_recipe(wanted: Wanted, material: Material, run: Run, examples: int) -
         "sources": [{"name": source.name, "weight": source.weight} for source in wanted.sources],
         "examples": examples,
         "held_out": wanted.held_out,
+        "again": wanted.again,
         "data_sha256": material.sha256,
     }
     (wanted.folder / RECIPE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -145,6 +150,7 @@ def read_options(arguments: Sequence[str]) -> Wanted:
     add("--tests", type=int, default=200, help="examples of each source that are evaluated")
     add("--longest", type=int, default=2_048, help="tokens of an example")
     add("--equals", action="store_true", help="teach any of the answers that are equally good")
+    add("--again", type=float, default=0.0, metavar="SHARE", help="of the questions, also asked with verdicts")
     add("--evaluate-every", type=int, default=200, metavar="STEPS")
     add("--save-every", type=int, default=100, metavar="STEPS")
     add("--stop-after", default="", metavar="DURATION", help="stop then, to be resumed")
@@ -176,6 +182,7 @@ def read_options(arguments: Sequence[str]) -> Wanted:
         tests=given.tests,
         longest=given.longest,
         equals=given.equals,
+        again=given.again,
         threads=given.threads,
         half=not given.full_precision,
         device=given.device,
