@@ -1,8 +1,10 @@
-"""Progress on standard error: a bar on a terminal, a line for each stage elsewhere, nothing when quiet."""
+"""Progress on standard error: a bar on a terminal, elsewhere a line for each stage and one a minute that says how far
+it is; nothing when quiet."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,14 +23,21 @@ def watching(quiet: bool) -> Iterator[Progress]:
         yield _lines()
 
 
+EVERY = 60  # seconds between two lines of one stage
+
+
 def _lines() -> Progress:
-    last = ""
+    last, when = "", 0.0
 
     def tell(what: str, done: int, total: int) -> None:
-        nonlocal last
+        nonlocal last, when
+        now = time.monotonic()
         if what != last:
-            last = what
+            last, when = what, now
             print(f"rulegen: {what} …", file=sys.stderr, flush=True)
+        elif now - when >= EVERY:
+            when = now
+            print(f"rulegen: {what} … {done} of {total}", file=sys.stderr, flush=True)
 
     return tell
 
