@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,12 +17,14 @@ from rulegen.cluster.indicator import indicator
 from rulegen.cluster.telling import telling
 from rulegen.core.candidate import Candidate, Proposal
 from rulegen.core.cluster import Cluster, Companion, Condition, Grade, Inventory
+from rulegen.core.deadline import ENDLESS, Deadline
 from rulegen.core.history import History
 from rulegen.core.labels import ALERT_NAME
 from rulegen.core.outcome import NEVER, Firings, Outcome, Verdict
 from rulegen.core.rule import Rule, RuleRef
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Mask, Span, inside
+from rulegen.core.trial import Trial
 from rulegen.errors import UnsupportedError
 from rulegen.promql import ExpressionError, Matrix
 from rulegen.propose.refused import Refused
@@ -37,11 +40,16 @@ from rulegen.score.paging import matching
 from rulegen.score.parts import Parts
 from rulegen.score.protect import untouchable, watched_alerts
 from rulegen.score.targets import bursts, incidents
-from rulegen.templates import TEMPLATES
+from rulegen.templates import TEMPLATES, free_form
 
 Propose = Callable[[Cluster], Iterable[Proposal]]
+Ask = Callable[[Cluster, Sequence[Sequence[Trial]], Deadline], Sequence[Proposal] | None]
+"""Who is told what came of each round of its proposals and may go on: nothing ends it, and None leaves the rest to
+``Propose``. It should be done by the deadline."""
+
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, of how much
 
+ASKING = 0.6  # of the time that there is, for rounds of asking; search is what is left for the rest
 LEAST_PAGES = 2  # one page is no pattern
 LEAST_MINUTES = 60.0  # unless it hardly ends: one endless firing is not quiet
 
@@ -54,6 +62,32 @@ class Selection:
     verdicts: Mapping[RuleRef, tuple[Verdict, ...]]
     chosen: Mapping[RuleRef, Candidate]
     routing: Mapping[RuleRef, tuple[Candidate, ...]]  # changes of the routing alone, not judged yet
+    cut_short: Mapping[RuleRef, str] = field(default_factory=dict)  # what a deadline did to the work on a rule
+
+
+LEFT = "left as they are"
+UNASKED = "searched for without asking the model"
+HURRIED = "not tried with every change"
+
+
+@dataclass(slots=True, eq=False)
+class _Attempts:
+    """The candidates for one cluster by id, the verdicts on those that change rules, and what there was no time
+    for."""
+
+    candidates: dict[str, Candidate] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
+    cut_short: str = ""
+
+    def new(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        """Those of ``candidates`` that were not there before; they are now."""
+        found = [one for one in distinct(candidates) if one.id not in self.candidates]
+        self.candidates.update((one.id, one) for one in found)
+        return found
+
+    @property
+    def routing(self) -> tuple[Candidate, ...]:
+        return tuple(one for one in self.candidates.values() if one.routing)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +108,7 @@ class Desk:
     credible: Mapping[RuleRef, Mask]
     null: Null | None  # None where luck is not measured: bursts are not incidents
     marks: tuple[tuple[str, str], ...] = ()  # labels that the routing acts upon
+    ask: Ask | None = None  # proposes before ``propose`` does
     _outcomes: dict[str, Outcome | str] = field(default_factory=dict)  # by candidate id; str: why there is none
 
     @classmethod
@@ -85,6 +120,7 @@ class Desk:
         interval: int,
         progress: Progress,
         marks: tuple[tuple[str, str], ...] = (),
+        ask: Ask | None = None,
     ) -> Desk:
         replayer = Replayer(history, interval)
         alerting = [(ref, group, rule) for ref, group, rule in replayer.rules if rule.kind == "alert"]
@@ -123,6 +159,7 @@ class Desk:
             beyond,
             null,
             marks,
+            ask,
         )
 
     def standing(self, parts: Parts) -> Standing:
@@ -138,20 +175,74 @@ class Desk:
         caught = {ref: outcome.delays(len(among)) < NEVER for ref, outcome in self.before.items()}
         return credible(self.judge, self.fired, caught, self.null, among)
 
-    def select(self, parts: Parts) -> Selection:
-        """Clusters the noise of the fit part, tries proposals for each, and chooses among what passes the gate."""
+    def select(self, parts: Parts, deadline: Deadline = ENDLESS) -> Selection:
+        """Clusters the noise of the fit part, tries proposals for each, and chooses among what passes the gate.
+
+        What is noisiest is tried first; what a deadline leaves no time for stays as it is.
+        """
         standing = self.standing(parts)
         clusters = tuple(self._clusters(parts))
-        verdicts: dict[RuleRef, tuple[Verdict, ...]] = {}
-        routing: dict[RuleRef, tuple[Candidate, ...]] = {}
-        for done, cluster in enumerate(clusters):
+        asking = deadline.part(ASKING)
+        found: dict[RuleRef, _Attempts] = {}
+        noisiest = sorted(clusters, key=lambda one: (-one.facts.episodes, -one.facts.minutes, one.ref))
+        for done, cluster in enumerate(noisiest):
             self.progress("trying changes", done, len(clusters))
-            candidates = self._candidates(cluster)
-            routing[cluster.ref] = tuple(one for one in candidates if one.routing)
-            others = [one for one in candidates if not one.routing]
-            verdicts[cluster.ref] = tuple(self._verdicts(standing, cluster, others))
+            found[cluster.ref] = self._attempts(standing, cluster, asking, deadline)
+        verdicts = {one.ref: tuple(found[one.ref].verdicts) for one in clusters}
+        routing = {one.ref: found[one.ref].routing for one in clusters}
         passed = {ref: [one for one in some if one.passed] for ref, some in verdicts.items()}
-        return Selection(clusters, verdicts, choose(standing, passed), routing)
+        cut_short = {one.ref: found[one.ref].cut_short for one in noisiest if found[one.ref].cut_short}
+        return Selection(clusters, verdicts, choose(standing, passed), routing, cut_short)
+
+    def _attempts(self, standing: Standing, cluster: Cluster, asking: Deadline, deadline: Deadline) -> _Attempts:
+        """What is proposed for ``cluster`` and what the gate says of it: round after round up to ``asking`` by whom
+        there is to ask, and where that comes to nothing, up to ``deadline`` by search."""
+        found = _Attempts()
+        if deadline.passed:
+            found.cut_short = LEFT
+            return found
+        if self.ask is not None:
+            rounds: list[tuple[Trial, ...]] = []
+            while not asking.passed:
+                proposals = self.ask(cluster, rounds, asking)
+                if proposals is None:
+                    break
+                new = found.new(self._rendered(cluster, proposals))
+                if not new:
+                    return found
+                verdicts = self._judged(standing, cluster, found, new, deadline)
+                rounds.append(tuple(self._trial(standing.parts, one) for one in verdicts))
+            if asking.passed:
+                found.cut_short = HURRIED if rounds else UNASKED
+            if rounds and asking.passed:
+                return found
+        self._judged(standing, cluster, found, found.new(self._rendered(cluster, self.propose(cluster))), deadline)
+        return found
+
+    def _judged(
+        self,
+        standing: Standing,
+        cluster: Cluster,
+        found: _Attempts,
+        candidates: Sequence[Candidate],
+        deadline: Deadline,
+    ) -> list[Verdict]:
+        """The verdicts on those of ``candidates`` that change rules, as far as there is time; kept in ``found``."""
+        others = [one for one in candidates if not one.routing]
+        verdicts = list(self.verdicts(standing, cluster, others, deadline))
+        found.verdicts += verdicts
+        if len(verdicts) < len(others):
+            found.cut_short = HURRIED
+        return verdicts
+
+    def _trial(self, parts: Parts, verdict: Verdict) -> Trial:
+        """What whoever proposed may know of ``verdict``: the gate's reasons, and the noise of the fit part."""
+        outcome, before = verdict.outcome, self.before[verdict.candidate.replaces]
+        if outcome is None:
+            return Trial(verdict.candidate, math.nan, math.nan, verdict.reasons)
+        pages = float(outcome.pages[parts.fit].sum()) / max(1.0, float(before.pages[parts.fit].sum()))
+        minutes = float(outcome.minutes[parts.fit].sum()) / max(1.0, float(before.minutes[parts.fit].sum()))
+        return Trial(verdict.candidate, pages, minutes, verdict.reasons)
 
     def outcomes_of(self, chosen: Mapping[RuleRef, Candidate]) -> dict[RuleRef, Outcome]:
         found = {ref: self._outcomes[candidate.id] for ref, candidate in chosen.items()}
@@ -162,6 +253,7 @@ class Desk:
         protected = untouchable(self.settings.protect)
         watched = watched_alerts(rule for _, _, rule in self.history.rules)
         every = [rule for _, _, rule in self.history.rules]
+        identities = self.replayer.rules.identities()
         metrics = tuple(self.replayer.metrics)
         beside = self._companions(parts)
         company = signals((rule, self.fired[ref]) for ref, (rule, _) in self.rules.items())
@@ -182,8 +274,10 @@ class Desk:
                 companions=beside[ref],
                 watched=self.replayer.watched(ref, firings.grid),
                 vanished=self.replayer.vanished(ref, firings),
+                unseen=self.replayer.unseen(ref, firings),
                 learned=self._learned(parts),
                 indicator=indicator(rule, every, metrics),
+                identity=identities[ref],
             )
             yield replace(cluster, inventory=self._known_of(cluster, parts, firings, noisy, company))
 
@@ -247,13 +341,25 @@ class Desk:
 
         return conditions(seen, company, self.replayer.metrics, level)
 
-    def _candidates(self, cluster: Cluster) -> tuple[Candidate, ...]:
-        rendered = (render(cluster, proposal, TEMPLATES) for proposal in self.propose(cluster))
-        return distinct(one for one in rendered if not isinstance(one, Refused))
+    def _rendered(self, cluster: Cluster, proposals: Iterable[Proposal]) -> Iterator[Candidate]:
+        for proposal in proposals:
+            candidate = render(cluster, proposal, (*TEMPLATES, free_form.TEMPLATE))
+            if not isinstance(candidate, Refused):
+                yield candidate
 
-    def _verdicts(self, standing: Standing, cluster: Cluster, candidates: Sequence[Candidate]) -> Iterable[Verdict]:
+    def verdicts(
+        self,
+        standing: Standing,
+        cluster: Cluster,
+        candidates: Sequence[Candidate],
+        deadline: Deadline = ENDLESS,
+    ) -> Iterable[Verdict]:
+        """What the gate says of each of ``candidates`` for ``cluster``, replayed where they were not before, up to
+        the ``deadline``."""
         self._sweep(cluster, [one for one in candidates if one.id not in self._outcomes])
         for candidate in candidates:
+            if deadline.passed:
+                return
             outcome = self._outcome(candidate, cluster.interval)
             if isinstance(outcome, str):
                 yield Verdict(candidate, None, (outcome,))
@@ -282,7 +388,7 @@ class Desk:
             return
         mine, other = self.fired[cluster.ref], self.fired[companion.ref]
         if missing := uncovered(self.judge, mine, [other], parts.known):
-            yield f"{name} does not page for {missing} of its {len(mine)} firings"
+            yield f"{name} does not page for {missing} of its firings"
         elif companion.ref > cluster.ref and not uncovered(self.judge, other, [mine], parts.known):
             yield f"{name} says the same, and of two such rules the first stays"
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from rulegen.cluster.overview import overview
 from rulegen.cluster.streams import Named, Repairs, believed
 from rulegen.core.alert import Episode
 from rulegen.core.history import History
@@ -86,6 +87,11 @@ def settled(samples: Samples) -> tuple[Samples, Counts]:
         if good.any():
             kept.append(Series(one.labels, one.times[good], one.values[good]))
     return Samples.of(kept), ((SAMPLES, lost),)
+
+
+def overviewed(history: History) -> History:
+    """``history`` with what all its recorded alerts come to, before any of them are left out."""
+    return replace(history, overview=overview(history.episodes))
 
 
 def bounded(history: History, interval: int, limits: Limits = LIMITS) -> History:

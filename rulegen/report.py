@@ -28,7 +28,7 @@ from rulegen.core.outcome import (
 from rulegen.core.rule import RuleRef
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Mask
-from rulegen.desk import Desk, Selection
+from rulegen.desk import HURRIED, LEFT, UNASKED, Desk, Selection
 from rulegen.pager import Pager
 from rulegen.reroute import Tried
 from rulegen.score.choose import choice
@@ -89,7 +89,7 @@ def report(
         unjudged=sum(outcome.unjudged for outcome in desk.before.values()),
         unscored=desk.unscored,
         forecast=ahead,
-        doubts=tuple(_doubts(desk, parts)),
+        doubts=(*_doubts(desk, parts), *_cut_short(selection)),
         notices=pager.notices(selection.chosen, added),
         rerouted=accepted_routing,
         alerts=pager.alerts(selection.chosen),
@@ -105,6 +105,7 @@ def report(
         unmatched=desk.unmatched,
         credible=_beyond_luck(desk),
         patterns=_patterns(selection.clusters),
+        overview=desk.history.overview,
         repaired=desk.history.repaired,
     )
 
@@ -223,6 +224,16 @@ def _doubts(desk: Desk, parts: Parts) -> list[str]:
             "and alerts from webhooks lack what was silenced or inhibited, and short flaps"
         )
     return found
+
+
+def _cut_short(selection: Selection) -> Iterable[str]:
+    """What the deadline left of the work, the noisiest rules first."""
+    names = {one.ref: f"{one.rule.name} ({one.ref.path}:{one.rule.line})" for one in selection.clusters}
+    for what in (UNASKED, HURRIED, LEFT):
+        refs = [ref for ref, said in selection.cut_short.items() if said == what]
+        if refs:
+            listed = ", ".join(names[ref] for ref in refs)
+            yield f"the deadline passed: of {len(names)} noisy rules {len(refs)} were {what}: {listed}"
 
 
 def _strangers(desk: Desk) -> Iterable[str]:

@@ -53,6 +53,7 @@ def prometheus(
     rules: Sequence[Path] = (),
     targets: Sequence[str] = (),
     interval: str = "1m",
+    alertmanagers: Sequence[str] = (),
     flags: Sequence[str] = (),
     prefix: str = "",
     tls: ssl.SSLContext | None = None,
@@ -60,8 +61,8 @@ def prometheus(
     """A running Prometheus; gives its URL.
 
     Works in ``home`` on a copy of the data directory ``tsdb`` (none: empty). ``rules`` are rule files and ``targets``
-    the host:port of what it scrapes, both every ``interval``. Where ``flags`` name a web configuration with TLS,
-    ``tls`` is what trusts its certificate.
+    the host:port of what it scrapes, both every ``interval``; ``alertmanagers`` are where it sends alerts. Where
+    ``flags`` name a web configuration with TLS, ``tls`` is what trusts its certificate.
     """
     program = binary("prometheus")
     home.mkdir(parents=True, exist_ok=True)
@@ -71,10 +72,12 @@ def prometheus(
     config = home / "prometheus.yml"
     files = "".join(f"  - '{path.resolve()}'\n" for path in rules)
     scraped = "".join(f"      - targets: ['{target}']\n" for target in targets)
+    told = "".join(f"    - targets: ['{one}']\n" for one in alertmanagers)
     config.write_text(
         f"global:\n  evaluation_interval: {interval}\n  scrape_interval: {interval}\n  scrape_timeout: {interval}\n"
         + (f"rule_files:\n{files}" if files else "")
         + (f"scrape_configs:\n  - job_name: live\n    static_configs:\n{scraped}" if scraped else "")
+        + (f"alerting:\n  alertmanagers:\n  - static_configs:\n{told}" if told else "")
     )
     for attempt in (1, 2, 3):  # another program may take the port between our look and Prometheus' bind
         port = free_port()
@@ -199,6 +202,7 @@ class Request:
     path: str
     params: Mapping[str, str]
     headers: Mapping[str, str]
+    body: str = ""
 
 
 @dataclass(frozen=True)
@@ -228,7 +232,7 @@ def answering(answer: Callable[[Request], Reply], tls: ssl.SSLContext | None = N
             parts = urlsplit(self.path)
             form = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode(errors="replace")
             params = dict(parse_qsl(parts.query) + parse_qsl(form))
-            reply = answer(Request(self.command, parts.path, params, dict(self.headers)))
+            reply = answer(Request(self.command, parts.path, params, dict(self.headers), form))
             if reply.raw is not None:
                 self.wfile.write(reply.raw)
                 self.close_connection = True

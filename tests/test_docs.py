@@ -4,19 +4,41 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.core
 import typer.main
 
+from rulegen.batch import metrics
+from rulegen.cli.listening import TOKEN
 from rulegen.cli.main import DEBUG, app
 from rulegen.core.cluster import Grade, Pattern
-from rulegen.emit.output import CANDIDATES, RULES, SUGGESTIONS, TESTS
+from rulegen.emit.output import CANDIDATES, NOTE, PAGE, RULES, SUGGESTIONS, TESTS
 from rulegen.ingest.prometheus import credentials
+from rulegen.listen.meters import Meters
+from rulegen.propose import endpoint
 from rulegen.templates import TEMPLATES
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined] # with two commands it is a group
-FROM_ENVIRONMENT = (DEBUG, credentials.TOKEN, credentials.USER, credentials.PASSWORD, credentials.CA)
+
+
+def _commands(group: Any, prefix: str = "") -> dict[str, Any]:
+    """All commands by name, those of groups too: ``model``, ``model list``."""
+    found = {}
+    for name, command in group.commands.items():
+        found[prefix + name] = command
+        if isinstance(command, typer.core.TyperGroup):
+            found |= _commands(command, f"{prefix}{name} ")
+    return found
+
+
+COMMANDS = _commands(typer.main.get_command(app))
+FROM_ENVIRONMENT = (
+    *(DEBUG, TOKEN, endpoint.TOKEN),
+    *(credentials.TOKEN, credentials.USER, credentials.PASSWORD, credentials.CA),
+    *(metrics.USER, metrics.PASSWORD),
+)
 
 
 def options() -> list[str]:
@@ -46,7 +68,8 @@ def missing(words: list[str]) -> list[str]:
         ("templates", [one.name for one in TEMPLATES]),
         ("patterns", [str(one) for one in Pattern]),
         ("grades", [str(one) for one in Grade]),
-        ("files that are written", [SUGGESTIONS, CANDIDATES, f"{RULES}/", f"{TESTS}/"]),
+        ("metrics", [one.name + "_total" * (one.type == "counter") for one in Meters().registry.collect()]),
+        ("files that are written", [SUGGESTIONS, CANDIDATES, PAGE, NOTE, f"{RULES}/", f"{TESTS}/"]),
     ],
 )
 def test_documented(what: str, words: list[str]) -> None:

@@ -16,19 +16,23 @@ ENGINE = NOUNS | {"promql"}
 LOWER = ENGINE | {"templates", "gotemplate"}
 STAGES = ("ingest", "cluster", "propose", "replay", "score", "emit")
 PIPELINE = {"desk", "pager", "relabelling", "reroute", "report", "pipeline"}
-PIPELINE |= {"ruletest", "backtest", "exhibit", "firm", "proof", "intake"}
+PIPELINE |= {"ruletest", "backtest", "exhibit", "firm", "proof", "picture", "intake", "merging"}
 # What each part may import beside itself. Stages never import one another; only the pipeline knows them all.
 ALLOWED: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
     "shipped": {"errors"},
+    "models": {"errors", "shipped"},  # which ship, and what their files must be
     "core": {"errors"},
     "promql": NOUNS,
     "templates": ENGINE,
     # Go's text/template, in which rules write labels and annotations: replay needs it, as labels are an alert's
     # identity, and so do the unit tests of rules, which compare annotations.
     "gotemplate": ENGINE,
+    "store": NOUNS,  # alert episodes in a file
     **dict.fromkeys(STAGES, LOWER),
+    "ingest": LOWER | {"store"},
+    "listen": NOUNS | {"store"},
     "propose": LOWER | {"shipped"},  # its prompts are files that ship with rulegen
     "intake": LOWER | {"cluster"},  # what was read → what a run can work on
     "desk": LOWER | set(STAGES),
@@ -37,13 +41,19 @@ ALLOWED: dict[str, set[str]] = {
     "firm": LOWER | set(STAGES) | {"ruletest"},  # which annotations a unit test can expect
     "exhibit": LOWER | set(STAGES) | {"desk", "ruletest", "firm"},  # suggestions → unit tests cut from the history
     "proof": LOWER | set(STAGES) | {"desk", "ruletest", "exhibit"},  # suggestions as written, put to unit tests
-    "pager": LOWER | set(STAGES) | {"desk"},  # firings → notifications, judged
+    "merging": LOWER | set(STAGES) | {"desk", "pager"},  # of which changes some may be merged and others not
+    "pager": LOWER | set(STAGES) | {"desk", "merging"},  # firings → notifications, judged
     "reroute": LOWER | set(STAGES) | {"desk", "pager"},  # changes of the routing, judged by notifications
     "relabelling": LOWER | set(STAGES) | {"desk", "pager", "reroute"},  # labels that the routing acts upon
     "report": LOWER | set(STAGES) | {"desk", "pager", "reroute"},
+    "picture": LOWER | set(STAGES) | {"desk"},  # what was judged → what a report draws
     "pipeline": LOWER | set(STAGES) | {"desk", "pager", "relabelling", "reroute", "report"},
-    "cli": LOWER | set(STAGES) | PIPELINE | {"shipped"},
-    "train": NOUNS | {"shipped"},  # makes worlds, and so must not know how they are judged
+    "batch": LOWER | set(STAGES) | PIPELINE,
+    # The bot: what was written, put before people; it runs its unit tests again and compares two sets of rules.
+    "forge": LOWER | {"ingest", "emit", "ruletest"},
+    "cli": LOWER | set(STAGES) | PIPELINE | {"shipped", "models", "listen", "batch", "forge", "train"},
+    # Makes worlds, and has search and replay say what is right in them.
+    "train": LOWER | set(STAGES) | PIPELINE | {"shipped", "models"},
 }
 PURE = ("core", "promql", "gotemplate", "cluster", "templates", "replay", "score")
 OUTSIDE = {"os", "pathlib", "socket", "httpx", "time", "random", "io", "subprocess", "tempfile", "shutil", "sys"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache as once
 from pathlib import Path
 
+from rulegen.cli.log import say
 from rulegen.cli.sources import Sources
 from rulegen.core.alert import Episode
 from rulegen.core.durations import DAY, SECOND
@@ -39,6 +39,7 @@ from rulegen.ingest.prometheus import (
     read_semantics,
 )
 from rulegen.ingest.rulefile import read_rules
+from rulegen.ingest.store import read_kept
 from rulegen.ingest.text import read_text
 from rulegen.intake import about_incidents, mended, settled, unread
 from rulegen.promql import Evaluator, ExpressionError, Scalar, selectors
@@ -94,12 +95,16 @@ def _from_files(sources: Sources, files: _Files) -> Read:
     samples, wrong = read_metrics(sources.metrics) if sources.metrics else (Samples(), ())
     samples, strayed = settled(samples)
     episodes, overlapping, odd = read_alerts(sources.alerts) if sources.alerts else ((), 0, ())
+    if sources.store:
+        episodes, overlapping = read_kept(sources.store)
     episodes, repaired = mended(episodes, overlapping)
     whole = _whole(samples, episodes)
     if whole is None:
-        raise InputError(f"{sources.metrics or sources.alerts}: no data: no sample and no alert")
+        raise InputError(f"{sources.metrics or sources.alerts or sources.store}: no data: no sample and no alert")
     if not whole.length:
-        raise InputError(f"{sources.metrics or sources.alerts}: data of one moment only, and a history needs more")
+        raise InputError(
+            f"{sources.metrics or sources.alerts or sources.store}: data of one moment only, and a history needs more"
+        )
     span = _narrowed(_wanted_of_files(sources, whole), samples, episodes)
     if span is None:
         raise InputError(f"no data in that range: the files hold {_shown(whole)}")
@@ -305,7 +310,7 @@ def connection(sources: Sources) -> Iterator[Connection]:
     try:
         with connect(
             sources.prometheus,
-            token=_token(sources.token_file) if sources.token_file else None,
+            token=token_in(sources.token_file) if sources.token_file else None,
             user=sources.user or None,
             ca=sources.ca or None,
             timeout_s=sources.timeout / SECOND,
@@ -320,7 +325,7 @@ def connection(sources: Sources) -> Iterator[Connection]:
 @once
 def _say(trouble: Problem) -> None:
     """On standard error, once a process: a command may connect more than once."""
-    print(f"rulegen: {trouble}", file=sys.stderr)
+    say(str(trouble), "warning")
 
 
 def cache_directory() -> Path | None:
@@ -332,7 +337,8 @@ def cache_directory() -> Path | None:
         return None
 
 
-def _token(path: Path) -> str:
+def token_in(path: Path) -> str:
+    """The bearer token that a file holds. Raises InputError."""
     token = read_text(path).strip()
     if not token or not token.isascii() or not token.isprintable():
         raise InputError(f"{path}: no bearer token: a file with nothing but the token is expected")

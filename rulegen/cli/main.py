@@ -10,7 +10,16 @@ from typing import NoReturn
 import typer
 
 from rulegen import __version__
+from rulegen.cli.config import configured_by
 from rulegen.cli.demo import demo
+from rulegen.cli.init import init
+from rulegen.cli.listen import listen
+from rulegen.cli.log import choose, say
+from rulegen.cli.model import app as model
+from rulegen.cli.nightly import nightly
+from rulegen.cli.options import bare, flat
+from rulegen.cli.pr import pr
+from rulegen.cli.push import push
 from rulegen.cli.query import query
 from rulegen.cli.replay import replay
 from rulegen.cli.suggest import suggest
@@ -46,17 +55,22 @@ def _options(
         typer.echo(context.get_help())
 
 
-app.command()(suggest)
-app.command()(replay)
+COMMANDS = {one.__name__: flat(one) for one in (suggest, nightly, pr, replay, query, test)}  # those with settings
+for _name, _command in COMMANDS.items():
+    _more = {"allow_extra_args": True} if _name == "pr" else {}
+    app.command(cls=configured_by(COMMANDS), context_settings=_more)(_command)
+app.command()(bare(init))
 app.command()(demo)
-app.command()(query)
-app.command()(test)
+app.command()(listen)
+app.command()(push)
+app.add_typer(model, name="model")
 
 
 def run() -> NoReturn:
     """Runs the command line and exits: 0, 2 for what the user gave, 3 for a server, 1 for other errors, 130 when
     stopped. An error is one message without a traceback; ``RULEGEN_DEBUG=1`` shows the traceback of one that is a
     fault of rulegen's own."""
+    choose("text")
     for stream in (sys.stdout, sys.stderr):  # a name that the terminal's encoding lacks is shown as its escape
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -97,10 +111,7 @@ def _fault(error: Exception) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    """Messages quote the input, which is untrusted: no terminal escapes, though lines stay lines."""
-    for number, line in enumerate(message.splitlines()):
-        text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
-        print(f"rulegen: {text}" if not number or not line.startswith(" ") else text, file=sys.stderr)
+    say(message, "error")
     return code
 
 

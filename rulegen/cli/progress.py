@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rulegen.cli.log import say, structured
 from rulegen.desk import Progress
 
 
@@ -16,7 +17,7 @@ def watching(quiet: bool) -> Iterator[Progress]:
     """What the stages tell how far they are."""
     if quiet:
         yield lambda what, done, total: None
-    elif sys.stderr.isatty():
+    elif sys.stderr.isatty() and not structured():
         with _bar() as progress:
             yield progress
     else:
@@ -34,10 +35,10 @@ def _lines() -> Progress:
         now = time.monotonic()
         if what != last:
             last, when = what, now
-            print(f"rulegen: {what} …", file=sys.stderr, flush=True)
+            say(f"{what} …")
         elif now - when >= EVERY:
             when = now
-            print(f"rulegen: {what} … {done} of {total}", file=sys.stderr, flush=True)
+            say(f"{what} … {done} of {total}")
 
     return tell
 

@@ -4,46 +4,79 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rulegen.core.candidate import Proposal
 from rulegen.core.cluster import Cluster
-from rulegen.desk import Propose
+from rulegen.core.durations import MINUTE, SECOND
+from rulegen.desk import Ask, Propose
 from rulegen.errors import InputError, ModelError
+from rulegen.models import find, pins, trusted
 from rulegen.propose.search import enumerate_proposals
-from rulegen.templates import TEMPLATES
+from rulegen.templates import TEMPLATES, free_form
 from rulegen.templates.template import Template
 
+if TYPE_CHECKING:
+    from rulegen.propose.llama import LanguageModel
+
 SEARCH, MODEL = "search", "model"
+AUTO, TERSE, EXPLAINED = "auto", "terse", "explained"
 THREADS, CONTEXT = 2, 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """``--proposer``, ``--model`` and ``--samples``."""
+    """``--proposer``, which model that is (``--model``, ``--model-url``, ``--model-name``), how it is asked
+    (``--samples``, ``--rounds``, ``--polish``, ``--prompt``, ``--model-timeout`` in ms), whether it may write
+    expressions (``--free-form``), and ``--deadline`` in ms."""
 
     name: str = SEARCH
-    model: Path | None = None
+    model: str = ""
     samples: int = 8
+    rounds: int = 1
+    polish: int = 12
+    url: str = ""
+    model_name: str = ""
+    prompt: str = AUTO
+    timeout: int = 2 * MINUTE
+    free_form: bool = False
+    allow_unverified: bool = False
+    deadline: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Proposer:
-    """``propose`` is for the pipeline, ``title`` is who it is, and ``doubts`` is what went wrong with a model."""
+    """``propose`` and ``ask`` are for the pipeline, ``title`` is who it is, and ``doubts`` is what went wrong with a
+    model."""
 
     propose: Propose
     title: str
-    doubts: Callable[[], tuple[str, ...]]
+    doubts: Callable[[], tuple[str, ...]] = tuple
+    ask: Ask | None = None
 
 
 def check(asked: Asked) -> None:
     """Raises InputError for options that contradict each other."""
     if asked.name not in (SEARCH, MODEL):
         raise InputError(f"--proposer: {asked.name!r} is neither {SEARCH} nor {MODEL}")
-    if asked.name == SEARCH and asked.model is not None:
-        raise InputError("--model is only used with --proposer model")
-    if asked.name == MODEL and asked.model is None:
+    if asked.prompt not in (AUTO, TERSE, EXPLAINED):
+        raise InputError(f"--prompt: {asked.prompt!r} is neither {AUTO}, {TERSE} nor {EXPLAINED}")
+    if asked.name == SEARCH:
+        options = {"--model": asked.model, "--model-url": asked.url, "--free-form": asked.free_form}
+        for option, given in options.items():
+            if given:
+                raise InputError(f"{option} is only used with --proposer model")
+        return
+    if asked.model and asked.url:
+        raise InputError("--model and --model-url are two models; give one")
+    if asked.model_name and not asked.url:
+        raise InputError("--model-name is only used with --model-url")
+    if not asked.model and not asked.url and not pins():
         raise InputError("--proposer model: no default model ships yet; name a GGUF file with --model")
+    if asked.url:
+        from rulegen.propose.endpoint import root
+
+        root(asked.url)
 
 
 def proposer(asked: Asked, *, demote: bool, seed: int, strict: bool) -> Proposer:
@@ -52,23 +85,43 @@ def proposer(asked: Asked, *, demote: bool, seed: int, strict: bool) -> Proposer
     Raises ModelError for it with ``strict``.
     """
     templates = [one for one in TEMPLATES if demote or one.change in ("tuning", "routing")]
-    if asked.model is None:
-        title = "Proposed by search over the templates: no default model ships yet (--proposer model)."
-        return Proposer(_search(templates), title, tuple)
+    search = _search(templates)
+    if asked.name == SEARCH:
+        ships = "" if pins() else ": no default model ships yet (--proposer model)"
+        return Proposer(search, f"Proposed by search over the templates{ships}.")
     # The import of llama.cpp and the reading of a model take seconds: only who asks for them pays.
-    from rulegen.propose.asking import AskingModel
-    from rulegen.propose.llama import load
+    from rulegen.propose.asking import AskingModel, Manner
 
     try:
-        model = load(asked.model, threads=THREADS, context=CONTEXT)
+        model, trained = _connected(asked) if asked.url else _loaded(asked)
     except ModelError as error:
         if strict:
             raise
         doubt = f"the model failed, so search proposed instead: {error}"
-        return Proposer(_search(templates), "Proposed by search over the templates.", lambda: (doubt,))
-    asking = AskingModel(model, templates, asked.samples, seed)
-    title = f"Proposed by {asked.model.name}, asked {asked.samples} times for each cluster."
-    return Proposer(asking, title, lambda: asking.notes)
+        return Proposer(search, "Proposed by search over the templates.", lambda: (doubt,))
+    explained = not trained if asked.prompt == AUTO else asked.prompt == EXPLAINED
+    manner = Manner(asked.samples, asked.rounds, asked.polish, asked.timeout / SECOND, explained)
+    offered = [*templates, free_form.TEMPLATE] if asked.free_form else templates
+    asking = AskingModel(model, offered, manner, seed)
+    again = f", and again {asked.rounds} times with what came of it" if asked.rounds else ""
+    title = f"Proposed by {model.name}, asked for {asked.samples} changes of each rule{again}."
+    return Proposer(search, title, lambda: asking.notes, asking)
+
+
+def _loaded(asked: Asked) -> tuple[LanguageModel, bool]:
+    """The model, and whether it was trained for the terse wording: those that ship are, and others say so."""
+    from rulegen.propose.llama import load
+
+    given = asked.model or pins()[0].name
+    path = trusted(given, allow_unverified=asked.allow_unverified)
+    model = load(path, threads=THREADS, context=CONTEXT)
+    return model, find(given).pin is not None or model.trained
+
+
+def _connected(asked: Asked) -> tuple[LanguageModel, bool]:
+    from rulegen.propose.endpoint import connect
+
+    return connect(asked.url, asked.model_name, timeout_s=asked.timeout / SECOND), False
 
 
 def _search(templates: Sequence[Template]) -> Propose:

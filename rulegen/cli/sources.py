@@ -23,6 +23,7 @@ class Sources:
     prometheus: str = ""
     metrics: Path | None = None
     alerts: Path | None = None
+    store: Path | None = None  # of `rulegen listen`
     rules: tuple[Path, ...] = ()
     compare: tuple[Path, ...] = ()  # rules to set beside those
     rule_tests: tuple[Path, ...] = ()  # promtool's unit tests of the rules
@@ -68,7 +69,7 @@ def check(sources: Sources, settings: Settings) -> None:
 
 def files(sources: Sources) -> tuple[Path, ...]:
     """The files that ``sources`` name, directories of rules among them."""
-    given = (sources.metrics, sources.alerts, sources.incidents, sources.alertmanager, *sources.rules)
+    given = (sources.metrics, sources.alerts, sources.store, sources.incidents, sources.alertmanager, *sources.rules)
     return tuple(path for path in given if path is not None)
 
 
@@ -84,11 +85,13 @@ def apart(paths: Collection[Path], out: Path) -> None:
 
 
 def _contradictions(sources: Sources) -> Iterator[str]:
-    server, files = sources.prometheus, sources.metrics or sources.alerts
+    server, files = sources.prometheus, sources.metrics or sources.alerts or sources.store
     if not (server or files):
-        yield "nothing to read: give --prometheus URL, --metrics FILE or --alerts FILE"
+        yield "nothing to read: give --prometheus URL, --metrics FILE, --alerts FILE or --store FILE"
     if server and files:
-        yield "--prometheus already brings metrics and alerts: leave out --metrics and --alerts"
+        yield "--prometheus already brings metrics and alerts: leave out --metrics, --alerts and --store"
+    if sources.alerts and sources.store:
+        yield "--alerts and --store are two records of alerts: give one (rulegen push puts the first into the second)"
     if sources.metrics and not sources.rules:
         yield "--metrics needs --rules: without rules there is nothing to replay"
     if sources.incidents and sources.impact:

@@ -46,22 +46,27 @@ def describe(
     companions: tuple[Companion, ...] = (),
     watched: int = 0,
     vanished: NDArray[np.float64] | None = None,
+    unseen: NDArray[np.float64] | None = None,
     learned: Span | None = None,
     indicator: str = "",
+    identity: str = "",
 ) -> Cluster:
     """The cluster of one rule's noise.
 
     ``noisy`` [firings] marks the firings that are noise, ``peaks`` [firings] holds the extreme value of the deciding
     comparison's left side while each lasted (NaN where there is none), ``weeks`` is the judged time they come from,
     ``learned`` the span that holds it (default: the firings' grid). ``vanished`` [firings] is 1 where the series that
-    fired was gone when the firing ended, 0 where it was there, NaN where that is not known. ``watched`` is how many
-    series the rule looks at, 0 where that is not known. ``companions`` and ``indicator`` are passed on.
+    fired was gone when the firing ended, 0 where it was there, NaN where that is not known; ``unseen`` [firings] is 1
+    where it fired only since a sample was missing, 0 where it would have anyway, else NaN. ``watched`` is how many
+    series the rule looks at, 0 where that is not known. ``companions`` and ``indicator`` are passed on;
+    ``identity`` tells the rule from all others, and the id comes from it alone.
     """
     found = comparison(rule.expr)
-    fallen = rule.expr + rule.name + str(ref)
+    fallen = identity or rule.expr + rule.name + str(ref)
     facts = replace(
         _facts(firings, noisy, peaks, found, weeks, incidents_touched, max(watched, len(firings.labels))),
         vanished_share=_vanished(firings, noisy, vanished),
+        unseen_share=_unseen(noisy, unseen),
         season=_season(firings, noisy, learned),
         volatile=_volatile(firings, noisy, {ALERT_NAME, *rule.labels}),
         indicator=indicator,
@@ -137,6 +142,14 @@ def _vanished(firings: Firings, noisy: Mask, vanished: NDArray[np.float64] | Non
     back[order[:-1]] = same & (firings.start[order][1:] - firings.end[order][:-1] <= BACK)
     known = noisy & ~np.isnan(vanished)
     return float((back & (vanished == 1))[known].mean()) if known.any() else 0.0
+
+
+def _unseen(noisy: Mask, unseen: NDArray[np.float64] | None) -> float:
+    """Of the noise of which it is known, the share that fired only since a sample was missing."""
+    if unseen is None:
+        return 0.0
+    known = noisy & ~np.isnan(unseen)
+    return float((unseen == 1)[known].mean()) if known.any() else 0.0
 
 
 def _season(firings: Firings, noisy: Mask, learned: Span | None) -> Season | None:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from rulegen.cluster.conditions import COUNTED, REQUESTS
 from rulegen.core.rule import Rule
 from rulegen.promql import selectors
-from rulegen.promql.rewrite import comparison, windows
+from rulegen.promql.rewrite import comparison
+from rulegen.promql.windows import windows
 
 SYMPTOM = re.compile(r"(^|_)(errors?|failed|failures?|timeouts?|duration|latency|requests?)(_|$)")
 HISTOGRAM = re.compile(r"_(bucket|count)$")

@@ -14,7 +14,7 @@ Company = Sequence[Companion]
 RULES: tuple[tuple[Pattern, Callable[[Facts, Company], bool]], ...] = (
     (Pattern.DUPLICATE, lambda f, c: any(one.relation is Relation.DUPLICATE for one in c)),
     (Pattern.CHRONIC, lambda f, c: f.duration_median >= 6 * HOUR or f.firing_share >= 0.5),
-    (Pattern.MISSING_DATA, lambda f, c: f.vanished_share >= 0.5),
+    (Pattern.MISSING_DATA, lambda f, c: max(f.vanished_share, f.unseen_share) >= 0.5),
     (
         Pattern.SEASONAL,
         lambda f, c: f.season is not None and f.season.share >= 0.7 and f.season.recurring >= 0.5,

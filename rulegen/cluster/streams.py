@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rulegen.core.alert import Episode
-from rulegen.core.durations import DAY, YEAR
+from rulegen.core.durations import DAY, WEEK, YEAR
 from rulegen.core.labels import Labels
 from rulegen.core.outcome import Firings
 from rulegen.core.spans import Mask, Times
@@ -72,7 +72,7 @@ class Stream:
         low, high = believed(start)
         kept = np.flatnonzero((start >= low) & (start <= high))
         backwards = end[kept] < start[kept]
-        endless = end[kept] > high
+        endless = end[kept] > min(high, _last_end(start[kept], np.maximum(start[kept], end[kept])))
         end = np.where(backwards, start[kept], end[kept])
         if endless.any():
             end[endless] = max(int(start[kept].max()), int(end[~endless].max(initial=0)))
@@ -143,6 +143,21 @@ def believed(start: Times) -> tuple[int, int]:
     low, high = (int(one) for one in np.partition(start, [beyond, -1 - beyond])[[beyond, -1 - beyond]])
     far = FAR * max(DAY if len(start) >= ENOUGH else YEAR, high - low)
     return low - far, high + far
+
+
+def _last_end(start: Times, end: Times) -> int:
+    """The time up to which ends are believed, of episodes [n] in any order whose starts are.
+
+    No alert outlasts all others by more than the others' whole history (at least a week). Where starts are many they
+    say how long that is; of a few, a tenth of the ends (at least one) may be astray.
+    """
+    if len(start) < LEAST:
+        return _CLIP
+    rest = int(start.max())
+    if len(start) < ENOUGH:
+        at = -1 - max(1, len(end) // 10)
+        rest = max(rest, int(np.partition(end, at)[at]))
+    return rest + max(WEEK, rest - int(start.min()))
 
 
 def _merged(series: Numbers, start: Times, end: Times) -> tuple[Mask, Times]:

@@ -25,15 +25,26 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What an expression may name: metrics, label names, and pairs of a label and a value that are there."""
+
+    metrics: tuple[str, ...]
+    labels: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Slot:
     """A typed hole in a template. With ``most`` > 1 up to that many distinct choices are picked.
 
-    The value is then a tuple of them, in the order of ``choices``.
+    The value is then a tuple of them, in the order of ``choices``. With a ``vocabulary`` it has no choices: an
+    expression is written, of those words.
     """
 
     name: str
-    choices: tuple[Choice, ...]
+    choices: tuple[Choice, ...] = ()
     most: int = 1
+    vocabulary: Vocabulary | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,7 @@ class Slots(Mapping[str, SlotValue]):
 class Provenance:
     """Who proposed it. Hashes are SHA-256 in hex; empty where there is no model."""
 
-    proposer: str  # "search" or "model"
+    proposer: str  # "search", "model" or "polish": the numbers of a model's proposal, moved
     model_sha256: str = ""
     prompt_sha256: str = ""
     seed: int = 0

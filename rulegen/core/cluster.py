@@ -73,6 +73,7 @@ class Facts:
     incidents_touched: int  # incidents that this rule catches
     watched: int = 0  # series that the rule looks at, as far as known; at least those that fired
     vanished_share: float = 0.0  # episodes that end as their series vanishes, and start again within an hour
+    unseen_share: float = 0.0  # episodes that would not be there, had each sample stood for an hour
     season: Season | None = None  # None: no hours stand out
     volatile: tuple[str, ...] = ()  # labels whose values are replaced: a restarted pod is a new alert
     indicator: str = ""  # the metric that a service level could be measured by, where no burn rate reads it yet

@@ -9,6 +9,7 @@ import numpy as np
 from rulegen.core.alert import Episode
 from rulegen.core.durations import MINUTE
 from rulegen.core.incident import IncidentRecord
+from rulegen.core.overview import Overview
 from rulegen.core.rule import RuleSet
 from rulegen.core.semantics import Semantics
 from rulegen.core.series import Samples
@@ -18,7 +19,8 @@ from rulegen.core.spans import Span
 @dataclass(frozen=True, slots=True)
 class History:
     """``recordings`` are the spans without a longer hole; ``record`` is None where no incidents are known.
-    ``repaired`` says what had to be mended in the input, or left out of it, and how often."""
+    ``repaired`` says what had to be mended in the input, or left out of it, and how often.
+    ``overview`` is what all recorded alerts come to, those included that a run does not look at one by one."""
 
     span: Span
     recordings: tuple[Span, ...]
@@ -28,6 +30,7 @@ class History:
     record: IncidentRecord | None = None
     semantics: Semantics = "open"
     repaired: tuple[tuple[str, int], ...] = ()
+    overview: Overview | None = None
 
 
 def recordings(samples: Samples, hole: int = 30 * MINUTE) -> tuple[Span, ...]:

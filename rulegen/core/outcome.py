@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rulegen.core.candidate import Candidate
 from rulegen.core.cluster import Cluster, Grade, Pattern
 from rulegen.core.labels import Labels
+from rulegen.core.overview import Overview
 from rulegen.core.spans import Grid, Mask, Span, Times
 
 Interval = tuple[float, float, float]  # an estimate and its 95% interval: estimate, low, high; NaN: too little to say
@@ -302,4 +303,5 @@ class Report:
     front: Front | None = None
     # (pattern, rules whose noise it names, that noise in firings of the part that is learned from), most first
     patterns: tuple[tuple[Pattern, int, int], ...] = ()
+    overview: Overview | None = None  # of all recorded alerts, over their names
     repaired: tuple[tuple[str, int], ...] = ()  # (what was mended in the input or left out of it, how often)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -42,7 +44,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RuleGroup:
-    """Rules evaluated in order at one interval. Times in ms; ``limit`` 0 is no limit."""
+    """Rules evaluated in order at one interval. Times in ms; ``limit`` 0 is no limit.
+
+    ``home`` is how ids name the file, however the user spelled ``path``: its path in the repository that holds it.
+    """
 
     name: str
     rules: tuple[Rule, ...]
@@ -50,6 +55,7 @@ class RuleGroup:
     interval: int = MINUTE
     limit: int = 0
     query_offset: int = 0
+    home: str = ""  # "" is ``path``
 
     def ref(self, index: int) -> RuleRef:
         return RuleRef(self.path, self.name, index)
@@ -68,3 +74,15 @@ class RuleSet:
 
     def __len__(self) -> int:
         return sum(len(group.rules) for group in self.groups)
+
+    def identities(self) -> dict[RuleRef, str]:
+        """What tells each rule from all others, and stays when the path is spelled otherwise, when rules are added
+        above, and when waits or annotations change. Rules alike in all that are counted."""
+        seen: Counter[str] = Counter()
+        found = {}
+        for ref, group, rule in self:
+            pairs = [list(pair) for pair in rule.labels.pairs]
+            key = json.dumps([group.home or group.path, group.name, rule.name, rule.expr, pairs])
+            seen[key] += 1
+            found[ref] = key if seen[key] == 1 else f"{key}:{seen[key]}"
+        return found

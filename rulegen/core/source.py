@@ -62,11 +62,13 @@ class RuleText:
 @dataclass(frozen=True, slots=True)
 class RuleSource:
     """One rule file: ``path`` as the user named it (or as found under a directory the user named), its whole ``text``
-    with its own line ends (and byte order mark, where it has one), and the rules in it that could be used."""
+    with its own line ends (and byte order mark, where it has one), the rules in it that could be used, and its
+    ``home``, the path in the repository that holds it."""
 
     path: str
     text: str
     rules: tuple[RuleText, ...]
+    home: str = ""
 
     @property
     def newline(self) -> str:

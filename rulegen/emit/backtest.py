@@ -15,7 +15,7 @@ from rich.text import Text
 from rulegen.core.backtest import Alike, Backtest, RuleReplay, Side
 from rulegen.core.durations import WEEK, format_duration
 from rulegen.core.labels import ALERT_NAME
-from rulegen.emit.evidence import time_text
+from rulegen.emit.times import time_text
 from rulegen.emit.words import counted, one_line
 
 

@@ -12,26 +12,34 @@ that does not exist is null, and pairs are ``[before, after]``::
     gap                        how much less the best joint choice could at most cost, as a share; 0: it is the best
     front                      {joint [points], single {suggestion: [points]}}
     patterns                   [{pattern, rules, firings}]: the kinds of noise, most firings first
+    overview                   {alerts, names, alone, clusters [], more_clusters, cascades [], more_cascades}: all
+                               recorded alerts, over their names; null without any
     repaired                   [{what, count}]: what had to be mended in the input, or left out of it
     unjudged, unscored [{rule, reason}], unmatched [{rule, selector}], credible, doubts []
     rule_tests                 {files, checks, failing [checks], together [checks]}, or null without --rule-tests
     accepted, refused          lists of suggestions
     routing                    those accepted that change Alertmanager's configuration
 
+    cluster     (of the overview) {name, names, pattern, alerts, label_sets, minutes, per_week, duration_median,
+                gap_median, flapping_share, together_share, top_share, firing_share,
+                examples [{start, end, labels}]: the first, the middle and the last}
+    cascade     {first, then, lag, seen, brought, p}; first and then: names of clusters, or of what came once
     measure     {weeks, pages, minutes, caught, lost [ids], later [ids], gained [ids], added_delay, quality}
     quality     {precision, recall, detection, reset}, or null where several rules were not measured together
     point       {name, pages, minutes, notices, recall, delay, chosen, refused, beaten}; name: a candidate's id, or
                 what was weighed how
     suggestion  {id, accepted, written, problem, change, template, slots {}, routing [words],
-                 replaces {path, group, index}, provenance {proposer, model_sha256, prompt_sha256, seed},
+                 replaces {path, home, group, index}, provenance {proposer, model_sha256, prompt_sha256, seed},
                  grade, pattern, cluster {id, interval, line, facts {}}, rule, rules [], words, evidence,
                  reasons [], doubts [], remarks [], and where accepted test {file, silent, fires}, rule_tests_changed
-                 [checks]}
+                 [checks], note, timeline}
+    timeline    {start, step, before [pages], after [pages], targets [how many began]}: counts by step
     check       {file, line, test, check, alert}
     evidence    {whole, parts {name: measure}, credible [ids], lucky [ids], null_model, notices, longest,
                  cut_pages, cut_minutes: [estimate, low, high], support {bursts, targets}, synthetic []}, or null
     rule        {kind, name, expr, for, keep_firing_for, labels {}, annotations {}}
 
+``replaces.home`` is the file's path in the repository that holds it, null for rules that no file of the user's holds.
 ``written`` is false for an accepted suggestion that could not be put into the user's file; ``problem`` says why.
 ``test.silent`` and ``test.fires`` are "shown", or why the history gives no such case.
 The same report gives the same bytes.
@@ -44,7 +52,6 @@ import io
 import json
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rulegen import __version__
@@ -66,15 +73,18 @@ from rulegen.core.outcome import (
     Suggestion,
     Verdict,
 )
+from rulegen.core.picture import Picture
 from rulegen.core.rule import Rule, RuleRef
 from rulegen.core.spans import Span
 from rulegen.emit.alertmanager import words as routing_words
 from rulegen.emit.lostlabels import doubt
+from rulegen.emit.overview import overview_json
 from rulegen.emit.tested import rule_tests, tested
-from rulegen.emit.words import change
+from rulegen.emit.timeline import timelines
+from rulegen.emit.times import time_text
+from rulegen.emit.words import change, note
 
 SCHEMA = 1
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DIGITS = 6  # significant; a figure that was measured is not known better
 _FACT_DURATIONS = ("duration_median", "duration_p90", "gap_median")
 _FACT_NUMBERS = (
@@ -90,15 +100,23 @@ _FACT_NUMBERS = (
     "incidents_touched",
     "watched",
     "vanished_share",
+    "unseen_share",
 )
 
 
 def suggestions_json(
-    report: Report, problems: Mapping[str, str], shown: Shown | None = None, tests: Mapping[str, str] | None = None
+    report: Report,
+    problems: Mapping[str, str],
+    shown: Shown | None = None,
+    tests: Mapping[str, str] | None = None,
+    homes: Mapping[str, str] | None = None,
+    picture: Picture | None = None,
 ) -> bytes:
     """The bytes of ``suggestions.json``. By suggestion id: ``problems``, why it could not be written into its file,
-    and ``tests``, where its unit tests stand; ``shown`` are those and the user's own."""
-    shown = shown or Shown()
+    and ``tests``, where its unit tests stand; ``shown`` are those and the user's own. ``homes`` are the rule files'
+    paths in their repository, by path."""
+    shown, homes = shown or Shown(), homes or {}
+    lanes = {} if picture is None else timelines(picture)
     document = {
         "schema": SCHEMA,
         "version": __version__,
@@ -116,6 +134,7 @@ def suggestions_json(
         "gap": _figure(report.gap),
         "front": _front(report.front),
         "patterns": [{"pattern": str(kind), "rules": rules, "firings": n} for kind, rules, n in report.patterns],
+        "overview": overview_json(report.overview),
         "repaired": [{"what": what, "count": count} for what, count in report.repaired],
         "unjudged": report.unjudged,
         "unscored": [{"rule": rule, "reason": reason} for rule, reason in report.unscored],
@@ -124,10 +143,13 @@ def suggestions_json(
         "doubts": list(report.doubts),
         "rule_tests": rule_tests(shown.rule_tests),
         "accepted": [
-            _suggestion(one, report, problems) | tested(one, shown, tests or {}) for one in report.suggestions
+            _suggestion(one, report, problems, homes)
+            | tested(one, shown, tests or {})
+            | {"note": note(one, report.mode), "timeline": lanes.get(one.id)}
+            for one in report.suggestions
         ],
-        "routing": [_suggestion(one, report, problems) for one in report.rerouted],
-        "refused": [_suggestion(one, report, problems) for one in report.refused],
+        "routing": [_suggestion(one, report, problems, homes) for one in report.rerouted],
+        "refused": [_suggestion(one, report, problems, homes) for one in report.refused],
     }
     # A lone surrogate cannot be written in UTF-8; JSON's own escape for it can.
     return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "backslashreplace")
@@ -143,15 +165,10 @@ def candidates_gz(report: Report) -> bytes:
     return buffer.getvalue()
 
 
-def time_text(ms: int) -> str:
-    """1_700_000_000_000 → ``2023-11-14T22:13:20Z``."""
-    moment = _EPOCH + timedelta(milliseconds=ms)
-    precision = "milliseconds" if ms % 1000 else "seconds"
-    return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
-
-
-def _suggestion(one: Suggestion, report: Report, problems: Mapping[str, str]) -> dict[str, Any]:
-    candidate = one.candidate
+def _suggestion(
+    one: Suggestion, report: Report, problems: Mapping[str, str], homes: Mapping[str, str]
+) -> dict[str, Any]:
+    candidate, ref = one.candidate, one.candidate.replaces
     worry = doubt(one, report) if one.accepted else ""
     return {
         "id": one.id,
@@ -159,6 +176,7 @@ def _suggestion(one: Suggestion, report: Report, problems: Mapping[str, str]) ->
         "written": one.accepted and one.id not in problems,
         "problem": problems.get(one.id),
         **_candidate(candidate),
+        "replaces": {"path": ref.path, "home": homes.get(ref.path), "group": ref.group, "index": ref.index},
         "grade": str(one.evidence.grade if one.evidence else one.cluster.grade),
         "pattern": str(one.cluster.pattern),
         "cluster": _cluster(one.cluster),

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 
 from rulegen.core.exhibit import Exhibit, RuleFile, Shown
 from rulegen.core.outcome import Report, Suggestion
+from rulegen.core.picture import Picture
 from rulegen.core.source import RuleSource
 from rulegen.emit.evidence import candidates_gz, suggestions_json
 from rulegen.emit.layout import free, placed
+from rulegen.emit.markdown import markdown
 from rulegen.emit.newrules import new_rules
+from rulegen.emit.page.page import Told, html
 from rulegen.emit.plainrules import plain_rules
 from rulegen.emit.resource import Resource
 from rulegen.emit.rulefile import Changed, Edit, edited
@@ -19,6 +22,8 @@ from rulegen.errors import Problem
 
 SUGGESTIONS = "suggestions.json"
 CANDIDATES = "candidates.jsonl.gz"
+PAGE = "report.html"
+NOTE = "report.md"
 RULES = "rules"
 TESTS = "tests"
 ALERTMANAGER = "alertmanager"
@@ -87,8 +92,9 @@ def output(
     rules: RuleFiles | None = None,
     shown: Shown | None = None,
     resource: Resource | None = None,
+    picture: Picture | None = None,
 ) -> Output:
-    """The rule files, their unit tests, and the evidence.
+    """The rule files, their unit tests, the evidence, and with ``picture`` the report for people.
 
     ``routing`` are files (name, content) that go below ``alertmanager/``. ``rules`` are what :func:`rule_files` gives
     for the same. With ``resource`` every plain rule file goes out as a PrometheusRule. Raises as :func:`rule_files`
@@ -106,10 +112,14 @@ def output(
             tests.append((exhibit.suggestion, f"{TESTS}/{file_name(exhibit.suggestion)}"))
             files |= _test(exhibit, suggestions[exhibit.suggestion], texts, files)
     why = {id: str(problem) for id, problem in rules.problems}
+    homes = {source.path: source.home for source in sources if source.home}
     evidence = {
         CANDIDATES: candidates_gz(report),
-        SUGGESTIONS: suggestions_json(report, why, shown, dict(tests)),
+        SUGGESTIONS: suggestions_json(report, why, shown, dict(tests), homes, picture),
     }
+    if picture is not None:
+        told = Told(dict(rules.changed), why, dict(tests), shown)
+        files |= {PAGE: html(report, picture, told), NOTE: markdown(report, why)}
     whole = {path: text.encode() for path, text in files.items()} | evidence
     whole |= {f"{ALERTMANAGER}/{name}": content for name, content in routing}
     return Output(tuple(sorted(whole.items())), rules.changed, rules.problems, tuple(tests), shown)

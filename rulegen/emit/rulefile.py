@@ -136,8 +136,14 @@ def _replaced(source: RuleSource, place: RuleText, edit: Edit, comment: Splice) 
         off = "".join(f"{' ' * place.dash}# {line[place.dash :]}" for line in old.splitlines(keepends=True))
         return Splice(comment.start, end, comment.new + off)
     notes = [edit.note, *[brief(edit.note)] * (len(edit.rules) - 1)]
-    written = zip(edit.rules, notes, strict=True)
-    new = "".join(item(rule, place.dash, place.indent, source.newline, text) for rule, text in written)
+    written = [
+        item(rule, place.dash, place.indent, source.newline, text)
+        for rule, text in zip(edit.rules, notes, strict=True)
+    ]
+    if edit.old in edit.rules:  # it stays, to the byte
+        kept = source.text[comment.start : end]
+        written[edit.rules.index(edit.old)] = kept if kept.endswith("\n") else kept + source.newline
+    new = "".join(written)
     if not source.text[:end].endswith("\n"):
         new = new.removesuffix(source.newline)
     return Splice(comment.start, end, new)

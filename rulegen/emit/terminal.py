@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections import Counter
-from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table
@@ -16,14 +13,13 @@ from rulegen.core.outcome import Measure, Report, Suggestion
 from rulegen.core.unittest import ChangedTest
 from rulegen.emit import figures
 from rulegen.emit.alertmanager import words as routing_words
-from rulegen.emit.evidence import time_text
 from rulegen.emit.lostlabels import doubt
 from rulegen.emit.output import CANDIDATES, SUGGESTIONS, TESTS, Output
-from rulegen.emit.rulefile import Changed
-from rulegen.emit.ruleitem import item, ordered
+from rulegen.emit.overview import lines as overview_lines
+from rulegen.emit.times import time_text
+from rulegen.emit.unified import unified
 from rulegen.emit.words import change, changes, counted, delay, kept, number, one_line, why
 
-_HUNK = re.compile(r"@@ -(\d+)(,\d+)? \+(\d+)(,\d+)? @@")
 SEMANTICS = " (with the same ends of windows as the history: --range-semantics)"
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -161,7 +157,7 @@ class _Page:
             self._line(remark)
         for line in figures.support(one.evidence, self.report.mode) if one.evidence else ():
             self._line(line)
-        for line in _diff(one, self.changed.get(one.id)):
+        for line in unified(one, self.changed.get(one.id)):
             self._line(line, _STYLES.get(line[:1], ""))
 
     def _routing(self) -> None:
@@ -190,6 +186,8 @@ class _Page:
     def _rest(self) -> None:
         report = self.report
         self.console.print()
+        for line in overview_lines(report.overview) if report.overview else ():
+            self._line(line)
         if report.repaired:
             self._line("Odd in the input, and what was made of it:", "bold")
             for what, count in report.repaired:
@@ -294,22 +292,3 @@ def _cut(pair: tuple[float, float]) -> str:
     """(1000, 219) → ``−78%``."""
     change = round(100 * (pair[1] / pair[0] - 1)) if pair[0] else 0
     return f"{change:+d}%".replace("-", "−").replace("+0%", "0%")
-
-
-def _diff(one: Suggestion, changed: Changed | None) -> Iterator[str]:
-    """A unified diff of the rule: in the user's file where it was changed there, else of the rule written out."""
-    path = one.candidate.replaces.path
-    if changed is not None:
-        before, after, line = changed.before, changed.after, changed.line
-    else:
-        before = item(one.cluster.rule, 0, 2, "\n")
-        after = "".join(item(rule, 0, 2, "\n") for rule in ordered(one.candidate.rules))
-        line = 1
-    old, new = before.splitlines(), after.splitlines()
-    for text in difflib.unified_diff(old, new, path, path, n=2, lineterm=""):
-        yield _HUNK.sub(lambda match: _moved(match, line - 1), text) if text.startswith("@@") else text
-
-
-def _moved(match: re.Match[str], by: int) -> str:
-    old, size, new, new_size = match.groups()
-    return f"@@ -{int(old) + by}{size or ''} +{int(new) + by}{new_size or ''} @@"

@@ -12,8 +12,8 @@ from rulegen.core.labels import ALERT_NAME
 from rulegen.core.outcome import Suggestion
 from rulegen.core.unittest import AlertCheck, ExpectedAlert
 from rulegen.emit import scalar
-from rulegen.emit.evidence import time_text
 from rulegen.emit.seriestext import metric_text, values_text
+from rulegen.emit.times import time_text
 from rulegen.emit.words import MARK, change, one_line
 
 _WIDTH = 116

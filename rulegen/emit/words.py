@@ -143,6 +143,8 @@ def why(cluster: Cluster) -> str:
             return _company(cluster)
         case Pattern.SEASONAL if facts.season is not None:
             return f"{share(facts.season.share)} of its noise starts {hours(facts.season)}"
+        case Pattern.MISSING_DATA if facts.unseen_share >= facts.vanished_share:
+            return f"{share(facts.unseen_share)} of its noise is there only while samples are missing"
         case Pattern.MISSING_DATA:
             return f"{share(facts.vanished_share)} of its noise ends as the series vanishes, and soon starts again"
         case Pattern.WITHOUT_SLO:

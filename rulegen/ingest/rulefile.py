@@ -16,6 +16,7 @@ from rulegen.core.durations import MINUTE
 from rulegen.core.rule import RuleGroup, RuleSet
 from rulegen.core.source import RuleSource, RuleText
 from rulegen.errors import InputError, Problem
+from rulegen.ingest.home import home
 from rulegen.ingest.problems import problem
 from rulegen.ingest.rulegroup import GroupReader
 from rulegen.ingest.ruletext import rule_text
@@ -38,8 +39,9 @@ def read_rules(
     hidden.
 
     Returns the rules, the text of each file that holds groups (with the same ``RuleRef``s) and the problems. A group
-    without an interval has ``default_interval_ms``. Where two PrometheusRule resources (or mimirtool namespaces) of
-    one file name a group alike, the later one is called ``name (namespace/resource)``.
+    without an interval has ``default_interval_ms``. ``home`` is as :func:`~rulegen.ingest.home.home` has it. Where
+    two PrometheusRule resources (or mimirtool namespaces) of one file name a group alike, the later one is called
+    ``name (namespace/resource)``.
 
     Raises InputError, with every error, when a file named in ``paths`` cannot be used or no rule is found at all.
     """
@@ -59,9 +61,10 @@ def read_rules(
                 problems += [_as_problem(found.path, message) for message in error.messages]
             continue
         problems += sorted(file.reader.problems)
-        groups += file.groups
+        known = home(found.path, names)
+        groups += (replace(group, home=known) for group in file.groups)
         if file.holds_groups:  # also without a usable rule: it goes out as it came in
-            sources.append(RuleSource(found.path, file.text, tuple(file.texts)))
+            sources.append(RuleSource(found.path, file.text, tuple(file.texts), known))
     if not any(source.rules for source in sources) and not fatal:
         fatal.append(f"{', '.join(names) or 'no path given'}: no rule that can be used")
     if fatal:
@@ -75,6 +78,14 @@ def rules_in(path: str, text: str, default_interval_ms: int = MINUTE) -> tuple[R
     file = _File(path, text, named=True, default_interval=default_interval_ms)
     file.read()
     return RuleSet(tuple(file.groups)), tuple(sorted(file.reader.problems)), file.plain
+
+
+def source_in(path: str, text: str) -> tuple[RuleSource, RuleSet]:
+    """The ``text`` of a rule file with the place of each rule that can be used, and those rules. Raises InputError
+    for a text that is no rule file."""
+    file = _File(path, text, named=True, default_interval=MINUTE)
+    file.read()
+    return RuleSource(path, text, tuple(file.texts), path), RuleSet(tuple(file.groups))
 
 
 @dataclass(frozen=True, slots=True)

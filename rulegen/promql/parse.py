@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import timedelta
-from functools import cache
+from functools import cache, lru_cache
 
 import promql_parser as ast
 from promql_parser import Expr
@@ -40,6 +40,7 @@ class ExpressionError(ValueError):
         super().__init__(message if at is None else f"{message}\n{_caret(text, at)}")
 
 
+@lru_cache(maxsize=4096)  # trees do not change, and a search reads the same few texts again and again
 def parse(text: str) -> Expr:
     """The syntax tree of ``text``. Raises ExpressionError for whatever cannot be read, hostile text included."""
     _register()

@@ -50,7 +50,7 @@ _META = re.compile(r"([\\.+*?()|\[\]{}^$])")
 
 # Text in, text out. The candidates of a rule are made of the same pieces, and offered again for each part of the
 # history.
-_remembered = lru_cache(maxsize=2**16)
+remembered = lru_cache(maxsize=2**16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Comparison:
         return self.op in (">", ">=", "<", "<=")
 
 
-@_remembered
+@remembered
 def comparison(expr: str) -> Comparison | None:
     """The deciding comparison of ``expr``: at the top, or leftmost below ``and`` / ``unless``. None without one.
 
@@ -102,7 +102,7 @@ def comparison(expr: str) -> Comparison | None:
     return None
 
 
-@_remembered
+@remembered
 def with_comparison(expr: str, left: str, op: str, threshold: float) -> str:
     """``expr`` with its deciding comparison replaced by ``left op threshold``.
 
@@ -139,7 +139,7 @@ def with_deciding(expr: str, wrap: Callable[[str], str]) -> str:
     return with_comparison(expr, wrap(found.left), found.op, found.threshold)
 
 
-@_remembered
+@remembered
 def fill(pattern: str, **parts: str) -> str:
     """PromQL ``pattern`` in which the metric names ``A``, ``B``, … stand for whole expressions, filled in.
 
@@ -217,77 +217,6 @@ def with_literal(expr: str, at: int, value: float) -> str:
     return pp.transform(pp.parse(expr), None, place).prettify()
 
 
-def windows(expr: str) -> tuple[int, ...]:
-    """The distinct range windows in ``expr``, subqueries left out, rising, ms."""
-    found: set[int] = set()
-
-    def look(node: pp.Expr) -> None:
-        if isinstance(node, pp.MatrixSelector):
-            found.add(round(node.range.total_seconds() * 1000))
-
-    pp.walk(pp.parse(expr), look)
-    return tuple(sorted(found))
-
-
-def with_window(expr: str, old: int, new: int) -> str:
-    """``expr`` with every range window of ``old`` ms made ``new`` ms."""
-
-    def widen(node: pp.Expr) -> pp.Expr | None:
-        if isinstance(node, pp.MatrixSelector) and round(node.range.total_seconds() * 1000) == old:
-            return pp.parse(selector_text(node.vector_selector, window=new))
-        return None
-
-    return pp.transform(pp.parse(expr), None, widen).prettify()
-
-
-def averaged(expr: str, window: int, step: int) -> str:
-    """The mean of ``expr`` over ``window`` ms: a range of a bare selector, else a subquery every ``step`` ms."""
-    return over_time("avg_over_time", expr, window, step)
-
-
-@_remembered
-def over_time(function: str, expr: str, window: int, step: int, offset: int = 0) -> str:
-    """``function`` of ``expr`` over ``window`` ms that end ``offset`` ms ago: of a range of a bare selector, else of
-    a subquery every ``step`` ms."""
-    node = _unwrapped(pp.parse(expr))
-    back = f" offset {format_duration(offset)}" if offset else ""
-    if isinstance(node, pp.VectorSelector) and not (offset and (node.offset or node.at)):
-        return pp.parse(f"{function}({selector_text(node, window=window)}{back})").prettify()
-    inner = f"({node.prettify()})" if isinstance(node, (pp.BinaryExpr, pp.UnaryExpr)) else node.prettify()
-    # A subquery's operand cannot be put in by transform; it is text that the parser itself has just printed.
-    return pp.parse(f"{function}({inner}[{format_duration(window)}:{format_duration(step)}]{back})").prettify()
-
-
-def bridged(expr: str, function: str, window: int) -> str:
-    """``expr`` with every selector of single samples, ``ALERTS`` left out, replaced by ``function`` of its samples of
-    the last ``window`` ms."""
-
-    ranged = False  # a range is visited right before the selector in it; what is put in is visited too
-
-    def bridge(node: pp.Expr) -> pp.Expr | None:
-        nonlocal ranged
-        if isinstance(node, pp.MatrixSelector):
-            ranged = True
-        elif isinstance(node, pp.VectorSelector):
-            single, ranged = not ranged, False
-            if single and node.name not in ("ALERTS", "ALERTS_FOR_STATE"):
-                return pp.parse(f"{function}({selector_text(node, window=window)})")
-        return None
-
-    return pp.transform(pp.parse(expr), bridge).prettify()
-
-
-def within(expr: str, window: int, step: int) -> str:
-    """``expr``, a comparison with a number, for each series that fulfilled it at some time in the last ``window`` ms
-    (looked at every ``step`` ms, where it is no bare selector). Raises ValueError for what is no such comparison.
-    """
-    found = comparison(expr)
-    if found is None or found.index or not found.ordered:
-        raise ValueError("the expression is no comparison with a number")
-    extreme = "max_over_time" if found.rising else "min_over_time"
-    return with_comparison(expr, over_time(extreme, found.left, window, step), found.op, found.threshold)
-
-
 def aggregated(expr: str, op: str, by: Sequence[str]) -> str:
     """``op by (labels) (expr)``; without labels ``op (expr)``."""
     grouping = f" by ({', '.join(checked_label(name) for name in by)}) " if by else ""
@@ -296,7 +225,7 @@ def aggregated(expr: str, op: str, by: Sequence[str]) -> str:
 
 def ratio(expr: str) -> tuple[str, str] | None:
     """The two sides of ``expr`` where it is a quotient, else None."""
-    node = _unwrapped(pp.parse(expr))
+    node = unwrapped(pp.parse(expr))
     if not isinstance(node, pp.BinaryExpr) or str(node.op) != "/" or _number(node.rhs) is not None:
         return None
     return node.lhs.prettify(), node.rhs.prettify()
@@ -319,7 +248,7 @@ def grouping(expr: str) -> tuple[str, ...] | None:
     if parts is not None:
         left, right = map(grouping, parts)
         return left if left == right else None
-    node = _unwrapped(pp.parse(expr))
+    node = unwrapped(pp.parse(expr))
     if not isinstance(node, pp.AggregateExpr) or node.modifier is None or node.modifier.type != pp.AggModifierType.By:
         return None
     return tuple(node.modifier.labels)
@@ -332,7 +261,7 @@ def regrouped(expr: str, by: Sequence[str]) -> str:
     parts = ratio(expr)
     if parts is not None:
         return fill("A / B", A=regrouped(parts[0], by), B=regrouped(parts[1], by))
-    node = _unwrapped(pp.parse(expr))
+    node = unwrapped(pp.parse(expr))
     assert isinstance(node, pp.AggregateExpr)
     if node.param is not None:
         raise ValueError(f"{node.op} takes a parameter")
@@ -399,6 +328,13 @@ def checked_label(name: str) -> str:
     return name
 
 
+def unwrapped(node: pp.Expr) -> pp.Expr:
+    """``node`` without the parentheses around it."""
+    while isinstance(node, pp.ParenExpr):
+        node = node.expr
+    return node
+
+
 def _replace_binary(expr: str, index: int, new: str) -> str:
     replacement, seen = pp.parse(new), -1
 
@@ -411,12 +347,6 @@ def _replace_binary(expr: str, index: int, new: str) -> str:
         return None
 
     return pp.transform(pp.parse(expr), place).prettify()
-
-
-def _unwrapped(node: pp.Expr) -> pp.Expr:
-    while isinstance(node, pp.ParenExpr):
-        node = node.expr
-    return node
 
 
 def _binding(node: pp.Expr) -> int:

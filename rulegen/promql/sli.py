@@ -16,15 +16,15 @@ import promql_parser as pp
 from rulegen.core.durations import MINUTE, SECOND, format_duration
 from rulegen.core.labels import quote
 from rulegen.promql.needs import matchers_of, ms, selectors
-from rulegen.promql.rewrite import Comparison, comparison, fill, windows, with_window, without_matchers
+from rulegen.promql.rewrite import Comparison, comparison, fill, without_matchers
 from rulegen.promql.tree import nodes
+from rulegen.promql.windows import ANSWERS, windows, with_window
 
 ERROR_LABELS = frozenset({"code", "status", "status_code", "grpc_code", "http_status", "response_code", "result"})
 # Values of a result's label that say "the server failed": 5xx however it is written, and words for it; beside one of
 # them also 429, with which an overloaded server turns requests away.
 FAILED = re.compile(r"5(xx|\.\.|\.\*|\.\+|\[0-9\]\{2\}|\\d\{2\}|\\d\\d|\d\d)|(?i:errors?|fail(ed|ure)?)")
 FAILURES = re.compile(r"(^|_)(errs?|errors?|failed|failures?)(_|$)")
-ANSWERS = frozenset({"up", "probe_success"})  # 1 where a target answered, 0 where it did not
 
 Kind = Literal["events", "members", "answers"]
 

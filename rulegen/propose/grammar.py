@@ -2,7 +2,8 @@
 
 An answer is one JSON object without spaces, ``{"template":"retune","slots":{"threshold":"t2","for":"5m"}}``: slots in
 the template's order, a slot that takes several picks as a list in the order of its choices, so that no pick can come
-twice. Metrics, labels and values appear by number only; what they are called never enters the grammar.
+twice. Metrics, labels and values appear by number only; what they are called never enters the grammar, but where an
+expression may be written (:mod:`rulegen.propose.expression`), and there in plain letters alone.
 
 GBNF as llama.cpp reads it (its ``grammars/README.md``): rules ``name ::= body`` that start at ``root``; names are of
 letters, digits and dashes; text stands in double quotes with ``\\`` and ``"`` escaped.
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rulegen.core.candidate import Slot
+from rulegen.propose.expression import MOST_CHARACTERS, ROOT, expression
 from rulegen.propose.offer import Offer
 
 
@@ -24,6 +26,9 @@ def grammar(offers: Sequence[Offer]) -> str:
     rules = [("root", " | ".join(names))]
     for name, offer in zip(names, offers, strict=True):
         rules += _template(name, offer)
+    written = [slot.vocabulary for offer in offers for slot in offer.slots if slot.vocabulary is not None]
+    if written:
+        rules += expression(written[0])  # the cluster's, whichever template asks for it
     return "".join(f"{name} ::= {body}\n" for name, body in rules)
 
 
@@ -48,6 +53,9 @@ def _template(name: str, offer: Offer) -> Iterator[tuple[str, str]]:
 
 
 def _one(name: str, slot: Slot) -> Iterator[tuple[str, str]]:
+    if slot.vocabulary is not None:
+        yield name, " ".join((_text('"'), ROOT, _text('"')))
+        return
     yield name, " | ".join(_text(f'"{choice.token}"') for choice in slot.choices)
 
 
@@ -66,6 +74,8 @@ def _several(name: str, slot: Slot) -> Iterator[tuple[str, str]]:
 
 
 def _longest_pick(slot: Slot) -> int:
+    if slot.vocabulary is not None:
+        return MOST_CHARACTERS + len('"",')
     lengths = sorted((len(f'"{choice.token}",') for choice in slot.choices), reverse=True)
     return sum(lengths[: slot.most])
 

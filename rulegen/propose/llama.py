@@ -12,7 +12,7 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,20 +21,24 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from rulegen.core.deadline import Clock
 from rulegen.errors import ModelError
 
 MAGIC = b"GGUF"
+PROMPT = "rulegen.prompt"  # key of a model's metadata: it was trained on rulegen's terse wording, of this name
 
 _TOP_K, _TOP_P, _MIN_P = 40, 0.95, 0.05  # llama.cpp's own defaults, written down so that they stay what they are
 _LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')  # of GBNF
 _STRIDE = 64  # tokens of a prompt evaluated at a time: a second or two where a model is slow
 _LOG_ERROR = 4  # ggml.h, GGML_LOG_LEVEL_ERROR
 
-Clock = Callable[[], float]
+
+class TooLong(ModelError):
+    """A prompt that the model's context does not hold."""
 
 
 class LanguageModel(Protocol):
-    """What a proposer needs of a model. ``sha256`` is that of the model file, in hex."""
+    """What a proposer needs of a model. ``sha256`` is that of the model file, in hex; empty where it is elsewhere."""
 
     @property
     def name(self) -> str: ...
@@ -43,10 +47,19 @@ class LanguageModel(Protocol):
     def sha256(self) -> str: ...
 
     def complete(
-        self, prompt: str, grammar: str, *, max_tokens: int, temperature: float, seed: int, deadline: float | None
+        self,
+        prompt: str,
+        grammar: str,
+        *,
+        schema: Mapping[str, object] | None = None,
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        deadline: float | None,
     ) -> str:
         """What the model writes after ``prompt`` (not empty) within the language of ``grammar`` (GBNF): a whole
-        answer, or the beginning of one where ``max_tokens`` run out.
+        answer, or the beginning of one where ``max_tokens`` run out. ``schema`` says the same as the grammar, for a
+        server that takes no GBNF; such a server may not keep to it.
 
         The same arguments give the same text, whatever was asked before. ``temperature`` 0 takes the likeliest token.
         ``deadline`` is a time of the model's clock. Raises ModelError.
@@ -54,7 +67,7 @@ class LanguageModel(Protocol):
         ...
 
 
-def load(path: Path, *, threads: int, context: int, now: Clock = time.monotonic) -> LanguageModel:
+def load(path: Path, *, threads: int, context: int, now: Clock = time.monotonic) -> GgufModel:
     """The model in the GGUF file at ``path``, on the CPU with ``threads`` threads and room for ``context`` tokens.
 
     Raises ModelError with one message for a file that is missing, is no GGUF, is damaged, or holds no model that
@@ -76,23 +89,49 @@ def load(path: Path, *, threads: int, context: int, now: Clock = time.monotonic)
     return GgufModel(cpp.api, llama, path, sha256, context, now)
 
 
+def describe(path: Path) -> dict[str, str]:
+    """What the GGUF file at ``path`` says of itself, by key; its weights are not read. Untrusted text.
+
+    Raises ModelError as :func:`load` does.
+    """
+    _digest(path)
+    cpp = _library()
+    cpp.log.clear()
+    try:
+        llama = cpp.api.Llama(str(path), vocab_only=True, n_ctx=8, verbose=False)
+    except Exception as error:
+        raise ModelError(f"{path}: llama.cpp cannot load this model: {cpp.log[0] if cpp.log else error}") from None
+    said = {str(key): str(value) for key, value in llama.metadata.items()}
+    llama.close()
+    return said
+
+
 class GgufModel:
-    """A :class:`LanguageModel` in llama.cpp. Made by :func:`load`."""
+    """A :class:`LanguageModel` in llama.cpp. Made by :func:`load`. ``trained``: for rulegen's terse wording."""
 
     def __init__(self, llama_cpp: ModuleType, llama: Any, path: Path, sha256: str, context: int, now: Clock) -> None:
         self.name, self.sha256 = path.name, sha256
         self._cpp, self._llama, self._path, self._context, self._now = llama_cpp, llama, path, context, now
+        self.trained = PROMPT in llama.metadata
         self._vocabulary = llama_cpp.llama_model_get_vocab(llama.model)
         self._letters = self._single_letters()
         self._prompt: list[int] = []  # the tokens that are evaluated now, all but the last
         self._deadline: float | None = None
 
     def complete(
-        self, prompt: str, grammar: str, *, max_tokens: int, temperature: float, seed: int, deadline: float | None
+        self,
+        prompt: str,
+        grammar: str,
+        *,
+        schema: Mapping[str, object] | None = None,
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        deadline: float | None,
     ) -> str:
         tokens: list[int] = self._llama.tokenize(prompt.encode("utf-8", "replace"), add_bos=True, special=False)
         if len(tokens) + max_tokens > self._context:
-            raise ModelError(
+            raise TooLong(
                 f"{self._path}: the context of {self._context} tokens is too small for a prompt of {len(tokens)} and "
                 f"an answer of up to {max_tokens}; give it more"
             )
@@ -105,18 +144,20 @@ class GgufModel:
         return written.decode("utf-8", "replace")
 
     def _read(self, tokens: list[int]) -> None:
-        """Evaluates ``tokens``, or goes back to their end when they were the last prompt too.
+        """Evaluates ``tokens``; what they begin with in common with the last prompt is kept, in whole strides.
 
-        A prompt is always evaluated alone and from its start: what it shares with another would save time, but the
-        last digits of its figures would then depend on what was asked before.
+        Strides always begin at the same places, so that the last digits of a figure do not depend on what was asked
+        before: a kept stride was evaluated exactly as it would be now.
         """
         memory = self._cpp.llama_get_memory(self._llama.ctx)
-        if self._prompt == tokens and self._cpp.llama_memory_seq_rm(memory, 0, len(tokens), -1):
-            self._llama.n_tokens = len(tokens)
-            return
-        self._llama.reset()
+        kept = len(tokens) if self._prompt == tokens else _alike(self._prompt, tokens) // _STRIDE * _STRIDE
+        if kept and self._cpp.llama_memory_seq_rm(memory, 0, kept, -1):
+            self._llama.n_tokens = kept
+        else:
+            self._llama.reset()
+            kept = 0
         self._prompt = []
-        self._evaluate(tokens)
+        self._evaluate(tokens[kept:])
         self._prompt = tokens
 
     def _write(self, last: int, sampler: Any, most: int) -> Iterator[bytes]:
@@ -232,6 +273,14 @@ def _library() -> _Library:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(keep))
     llama_cpp.llama_log_set(keep, None)
     return _Library(llama_cpp, log)
+
+
+def _alike(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many items two sequences begin with in common."""
+    return next(
+        (at for at, (one, other) in enumerate(zip(first, second, strict=False)) if one != other),
+        min(len(first), len(second)),
+    )
 
 
 def _alphabet(grammar: str) -> set[str]:

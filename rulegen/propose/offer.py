@@ -19,7 +19,7 @@ Picks = Sequence[Sequence[Choice]]
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A template that fits, and its slots for this cluster. Every slot has at least one choice."""
+    """A template that fits, and its slots for this cluster. Every slot has at least one choice, or is written."""
 
     template: Template
     slots: tuple[Slot, ...]
@@ -41,7 +41,7 @@ def offers_for(cluster: Cluster, templates: Iterable[Template]) -> tuple[Offer, 
         if cluster.grade not in template.grades:
             continue
         slots = template.slots(cluster)
-        if slots is None or any(not slot.choices for slot in slots):
+        if slots is None or any(not slot.choices and slot.vocabulary is None for slot in slots):
             continue
         _check(template.name, slots)
         found.append(Offer(template, slots))

@@ -34,13 +34,11 @@ def render(cluster: Cluster, proposal: Proposal, templates: Iterable[Template]) 
         return Refused(f"{template.name}: {error}")
     if meant == [_meaning(cluster.rule)] and not routing:
         return Refused(f"{template.name}: the rule stays as it was")
-    ref = cluster.ref
-    place = [ref.path, ref.group, ref.index]
-    written = json.dumps([place, meant, *([repr(routing)] if routing else [])], separators=(",", ":"))
+    written = json.dumps([cluster.id, meant, *([repr(routing)] if routing else [])], separators=(",", ":"))
     return Candidate(
         id=sha256(written.encode()).hexdigest()[:12],
         cluster_id=cluster.id,
-        replaces=ref,
+        replaces=cluster.ref,
         rules=rules,
         change=template.change,
         proposal=proposal,

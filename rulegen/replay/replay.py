@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rulegen.core.cluster import Grade, Service
+from rulegen.core.durations import HOUR
 from rulegen.core.history import History
 from rulegen.core.labels import Labels
 from rulegen.core.outcome import Firings
@@ -19,6 +20,7 @@ from rulegen.core.spans import Grid, Span
 from rulegen.errors import QueryError, UnsupportedError
 from rulegen.promql import Evaluator, ExpressionError, Matrix, Scalar, select, selectors
 from rulegen.promql.rewrite import comparison
+from rulegen.promql.windows import bridged
 from rulegen.replay import observed
 from rulegen.replay.groups import CELLS, aligned, replay_groups
 from rulegen.replay.identity import alert_labels, changing
@@ -28,6 +30,7 @@ from rulegen.replay.service import service
 from rulegen.replay.sweep import Variant, sweep
 
 LOOKBACK = 300_000  # ms, Prometheus' --query.lookback-delta
+GAP = HOUR  # what was missing for longer was not just missed
 
 
 class Replayer:
@@ -204,12 +207,33 @@ class Replayer:
         level = self.level(ref, found.left, firings.grid)
         if level is None:
             return gone
-        row_of = {alert_labels(rule.name, rule.labels, labels): row for row, labels in enumerate(level.labels)}
-        rows = np.array([row_of.get(labels, -1) for labels in firings.labels], dtype=np.int64)[firings.series]
+        rows = _rows(rule, firings, level)
         after = (firings.end - firings.grid.start) // firings.grid.step + 1
         known = (rows >= 0) & (after < len(firings.grid))
         gone[known] = ~level.present[rows[known], after[known]]
         return gone
+
+    def unseen(self, ref: RuleRef, firings: Firings) -> NDArray[np.float64]:
+        """[firings] 1 where each fired only since something was missing: once every sample stands for ``GAP``, and
+        absence has to last as long, the expression holds at no evaluation of the firing or of the wait before it. 0
+        where it holds at some; NaN where that can't be told."""
+        found = np.full(len(firings), np.nan)
+        rule = self._originals[ref]
+        if self._grades[ref] is Grade.ALERTS or changing(rule) or not len(firings):
+            return found
+        try:
+            expr = bridged(rule.expr, GAP)
+        except ValueError:
+            return found
+        level = self.level(ref, expr, firings.grid)
+        if level is None:
+            return found
+        rows = _rows(rule, firings, level)
+        held = np.zeros((len(level.labels) + 1, len(firings.grid) + 1), dtype=np.int64)  # the last row: never
+        np.cumsum(level.present, axis=1, out=held[:-1, 1:])
+        first, last = ((one - firings.grid.start) // firings.grid.step for one in (firings.since, firings.end))
+        found[:] = held[rows, last + 1] == held[rows, first]
+        return found
 
     def service(self, ref: RuleRef, spans: Sequence[Span], incidents: Sequence[Span] = ()) -> Service | None:
         """The service level behind the rule at ``ref``, measured within ``spans`` outside ``incidents``; None without
@@ -261,6 +285,13 @@ class Replayer:
         except (ExpressionError, UnsupportedError):
             return False  # replaying it gives the reason
         return bool(wanted) and not any(select(self._evaluator.samples, selector) for selector in wanted)
+
+
+def _rows(rule: Rule, firings: Firings, level: Matrix) -> NDArray[np.int64]:
+    """[firings] the row of ``level`` that each alert of ``rule`` comes from; -1 where there is none."""
+    row_of = {alert_labels(rule.name, rule.labels, labels): row for row, labels in enumerate(level.labels)}
+    rows = np.array([row_of.get(labels, -1) for labels in firings.labels], dtype=np.int64)
+    return rows[firings.series]
 
 
 def _as_variant(rule: Rule) -> tuple[str, Variant] | None:

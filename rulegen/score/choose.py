@@ -51,6 +51,7 @@ COMPLEXITY = {
     "inhibit": 4,  # these two have their turn after the rules
     "group": 4,
     "demote": 8,
+    "free_form": 12,  # it has to be read from the start
 }
 TARGET = 4.0  # for each target that is named: a list of names ages
 EXTENT = 3.0  # for each doubling of the wait, the window, the offset or the threshold: far-reaching changes overfit

@@ -8,7 +8,7 @@ import numpy as np
 
 from rulegen.core.labels import ALERT_NAME, Labels
 from rulegen.core.outcome import Firings
-from rulegen.core.spans import Mask, Times
+from rulegen.core.spans import Mask, Times, inside
 from rulegen.score.judge import Judge
 
 
@@ -16,8 +16,9 @@ def uncovered(judge: Judge, rule: Firings, covers: Sequence[Firings], blocks: Ma
     """How many of the paging firings of ``rule`` that start in ``blocks`` [blocks] of the judged time have no page of
     ``covers``, the alerting rules that stand in for it.
 
-    One does when it fires, or begins within the allowed delay after, the firing's start, and when its alert carries
-    with the same values what says which incident an alert speaks of, or where it goes.
+    One has a page that fires, or begins within the allowed delay after, the firing's start, and whose alert carries
+    with the same values what says which incident an alert speaks of, or where it goes. What starts so close to the
+    end of judged time that such a page could begin beyond it says nothing.
     """
     spans: list[tuple[Labels, Times, Times]] = []
     for cover in covers:
@@ -28,7 +29,8 @@ def uncovered(judge: Judge, rule: Firings, covers: Sequence[Firings], blocks: Ma
     missing = 0
     for labels, mine in _groups(judge, rule).items():
         start = rule.start[mine]
-        start = start[blocks[judge.blocks_at(start)]]
+        told = inside(start, judge.judged) & inside(start + judge.settings.allowed_delay, judge.judged)
+        start = start[told & blocks[judge.blocks_at(start)]]
         held = np.zeros(len(start), dtype=np.bool_)
         for others, begins, ends in spans:
             if any(others.get(name) != value for name, value in labels.items()):

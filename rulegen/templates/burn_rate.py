@@ -107,7 +107,7 @@ def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
     stem = re.sub(r"[^a-zA-Z0-9_]", "_", rule.name) + "_" + hashlib.sha256(rule.expr.encode()).hexdigest()[:6]
 
     def named(window: int) -> str:
-        return f"rulegen:{stem}:error_ratio_rate{format_duration(window)}"
+        return recorded_name(stem, window)
 
     shortest = TIERS[0].short
     windows = sorted({shortest, *(window for tier in tiers for window in (tier.long, tier.short))})
@@ -127,6 +127,11 @@ def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
             labels = rule.labels if severity == "page" else rule.labels.updated({"severity": severity})
             alerts.append(replace(rule, expr=expr, hold=0, keep_firing_for=0, labels=labels))
     return (*recorded, *alerts)
+
+
+def recorded_name(stem: str, window: int) -> str:
+    """What the share of errors over ``window`` (ms) is recorded as; ``stem`` tells one rule's from another's."""
+    return f"rulegen:{stem}:error_ratio_rate{format_duration(window)}"
 
 
 def _burning(tier: Tier, long: str, short: str, sli: Sli, budget: float, least_bad: float) -> str:

@@ -13,7 +13,8 @@ from rulegen.core.cluster import Cluster, Grade
 from rulegen.core.durations import DAY, HOUR, MINUTE, WEEK
 from rulegen.core.rule import Rule
 from rulegen.promql import selectors
-from rulegen.promql.rewrite import comparison, fill, number, over_time
+from rulegen.promql.rewrite import comparison, fill, number
+from rulegen.promql.windows import over_time
 from rulegen.templates.template import Template, duration, durations, real, word
 
 WIDTH = HOUR  # half of it before this time of the day, half of it after

@@ -8,7 +8,8 @@ from rulegen.core.candidate import Choice, Slot, Slots
 from rulegen.core.cluster import SECOND_SIGNAL, Cluster, Condition, Grade
 from rulegen.core.durations import MINUTE
 from rulegen.core.rule import Rule
-from rulegen.promql.rewrite import gated, within
+from rulegen.promql.rewrite import gated
+from rulegen.promql.windows import within
 from rulegen.templates.template import Template, duration, durations, word
 
 # Two signs of one trouble need not show at one evaluation: they are scraped and averaged at different times.

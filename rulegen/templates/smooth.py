@@ -8,15 +8,8 @@ from rulegen.core.candidate import Choice, Slot, Slots
 from rulegen.core.cluster import Cluster, Grade
 from rulegen.core.durations import HOUR, MINUTE
 from rulegen.core.rule import Rule
-from rulegen.promql.rewrite import (
-    averaged,
-    comparison,
-    windows,
-    with_deciding,
-    with_left,
-    with_threshold,
-    with_window,
-)
+from rulegen.promql.rewrite import comparison, with_deciding, with_left, with_threshold
+from rulegen.promql.windows import averaged, windows, with_window
 from rulegen.templates.hold import waits
 from rulegen.templates.template import Template, duration, durations, real, thresholds
 

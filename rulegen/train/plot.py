@@ -29,6 +29,7 @@ Planted = Literal[
     "symptom without SLO",
     "seasonal",
     "duplicate",
+    "missing data",
 ]
 CALM = 100  # ticks around an incident of a service in which none of its noise begins
 
@@ -37,7 +38,8 @@ CALM = 100  # ticks around an incident of a service in which none of its noise b
 class Signal:
     """One measure at one target over the whole axis.
 
-    ``values`` [n] are levels, or the increments per tick of a counter (for a bucket: those at most ``le``).
+    ``values`` [n] are levels (NaN where nothing was scraped), or the increments per tick of a counter (for a bucket:
+    those at most ``le``).
     ``labels`` come on top of the pod's, ``every`` is the scrape interval in ticks.
     """
 

@@ -52,6 +52,8 @@ def _series(axis: Axis, signal: Signal, failing: NDArray[np.bool_]) -> Iterator[
     for life in signal.target.lives:
         ticks = np.arange(*life.ticks)
         scraped = ticks[(ticks % signal.every == 0) & ~failing[ticks]]
+        if not counts:
+            scraped = scraped[~np.isnan(signal.values[scraped])]
         if not len(scraped):
             continue
         if counts:  # a new pod counts from nothing

@@ -16,7 +16,18 @@ from servers import Reply, Request, answering
 
 FILES = ("--metrics", "metrics.om", "--rules", "rules.yml", "--out", "out")
 # Typer itself imports pydantic; nothing else may be heavy.
-HEAVY = ("numpy", "llama_cpp", "httpx", "ruamel.yaml", "promql_parser", "rich.progress", "rulegen.pipeline")
+HEAVY = (
+    "pydantic_settings",
+    "prometheus_client",
+    "sqlite3",
+    "numpy",
+    "llama_cpp",
+    "httpx",
+    "ruamel.yaml",
+    "promql_parser",
+    "rich.progress",
+    "rulegen.pipeline",
+)
 START = "import sys\nfrom rulegen.cli.main import run\nsys.argv[0] = 'rulegen'\n"
 
 

@@ -42,6 +42,8 @@ def test_metrics_rules_and_incidents(home: Path, rulegen: Run) -> None:
     assert rule.expr != "queue_length > 80" or rule.hold
     assert sorted(path.name for path in Path("out").iterdir()) == [
         "candidates.jsonl.gz",
+        "report.html",
+        "report.md",
         "rules",
         "suggestions.json",
         "tests",
@@ -196,10 +198,10 @@ def test_alerts_with_their_rules_change_the_rules(home: Path, rulegen: Run) -> N
 
 def test_a_model_proposes(home: Path, rulegen: Run) -> None:
     model = make_tiny_gguf(home / "tiny.gguf")
-    asked = ("--proposer", "model", "--model", model, "--samples", "1")
+    asked = ("--proposer", "model", "--model", model, "--samples", "1", "--polish", "0")
     done = rulegen("suggest", "-q", *FILES, *JUDGED, *asked, "--out", "out")
     assert done.returncode == 0, done.stderr
-    assert "Proposed by tiny.gguf, asked 1 times" in done.stdout
+    assert "Proposed by tiny.gguf, asked for 1 changes of each rule, and again 1 times" in done.stdout
     assert "the model failed" not in done.stdout
     (one,) = evidence()["accepted"] + evidence()["refused"]
     assert one["provenance"]["proposer"] == "model" and len(one["provenance"]["model_sha256"]) == 64

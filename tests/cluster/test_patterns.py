@@ -72,6 +72,7 @@ def described(
     rows: Iterable[Row],
     company: tuple[Companion, ...] = (),
     vanished: NDArray[np.float64] | None = None,
+    unseen: NDArray[np.float64] | None = None,
     found_indicator: str = "",
 ) -> Cluster:
     found = fired("Deep", rows)
@@ -86,6 +87,7 @@ def described(
         incidents_touched=0,
         companions=company,
         vanished=vanished,
+        unseen=unseen,
         indicator=found_indicator,
     )
 
@@ -214,6 +216,15 @@ def test_ends_at_which_the_series_was_gone_are_missing_data() -> None:
     cluster = described(rows, vanished=np.ones(len(rows)))
     assert cluster.facts.vanished_share == pytest.approx(29 / 30)  # the last never came back
     assert cluster.pattern is Pattern.MISSING_DATA
+
+
+def test_what_fires_only_while_samples_are_missing_is_missing_data() -> None:
+    rows = scattered(3, 40)
+    told = np.repeat([1.0, 0.0, math.nan], [15, 15, 10])
+    cluster = described(rows, unseen=told)
+    assert cluster.facts.unseen_share == 0.5 and cluster.pattern is Pattern.MISSING_DATA
+    told[0] = 0.0
+    assert described(rows, unseen=told).pattern is not Pattern.MISSING_DATA
 
 
 def test_pods_that_were_deleted_are_not_missing_data() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rulegen.cluster.streams import Named, Repairs, Stream
 from rulegen.core.alert import Episode
-from rulegen.core.durations import DAY, HOUR, MINUTE, YEAR
+from rulegen.core.durations import DAY, HOUR, MINUTE, WEEK, YEAR
 from rulegen.core.labels import Labels
 from rulegen.core.spans import Grid, Span
 
@@ -47,6 +47,31 @@ def test_a_clock_that_jumps_takes_nothing_else_with_it() -> None:
     found = stream(*rows, *odd, (3, NOW, 253_402_300_799_000))  # the year 9999, as Alertmanager's "never"
     assert found.repairs.astray == 3 and found.repairs.endless == 1
     assert found.start.min() == NOW and found.end.max() == NOW + 999 * HOUR + MINUTE
+
+
+@pytest.mark.parametrize("count", [3, 30, 1000])
+@pytest.mark.parametrize("years", [0.5, 3, 9])
+def test_an_end_that_lies_years_ahead_does_not_stretch_the_history(count: int, years: float) -> None:
+    rows = [(k % 7, NOW + k * HOUR, NOW + k * HOUR + MINUTE) for k in range(count)]
+    found = stream(*rows, (8, NOW + HOUR, NOW + int(years * YEAR)))
+    assert found.repairs == Repairs(endless=1) and len(found) == count + 1
+    assert found.end.max() == NOW + (count - 1) * HOUR + MINUTE
+
+
+def test_several_ends_far_ahead_are_told_by_many_starts() -> None:
+    rows = [(k, NOW + k * HOUR, NOW + k * HOUR + MINUTE) for k in range(500)]
+    late = [(1000 + k, NOW + k * HOUR, NOW + 2 * YEAR + k) for k in range(100)]
+    found = stream(*rows, *late)
+    assert found.repairs == Repairs(endless=100) and found.end.max() == NOW + 499 * HOUR + MINUTE
+
+
+def test_alerts_that_really_last_are_believed() -> None:
+    """Two that fire for a month among few that came when these began; one that outlasts the rest by a week."""
+    for rows in (
+        [(0, NOW, NOW + 30 * DAY), (1, NOW + HOUR, NOW + 31 * DAY), (2, NOW + 2 * HOUR, NOW + 3 * HOUR)],
+        [*((k, NOW + k * HOUR, NOW + k * HOUR + MINUTE) for k in range(300)), (999, NOW, NOW + 299 * HOUR + WEEK)],
+    ):
+        assert not stream(*rows).repairs
 
 
 def test_a_long_quiet_history_is_no_jump() -> None:

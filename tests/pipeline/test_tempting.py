@@ -18,7 +18,7 @@ from rulegen.core.incident import Incident
 from rulegen.core.labels import Labels
 from rulegen.core.outcome import Report, Verdict
 from rulegen.core.rule import Rule
-from rulegen.core.series import Series
+from rulegen.core.series import STALE, Series
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Span
 from rulegen.pipeline import suggest
@@ -28,12 +28,14 @@ from rulegen.templates import TEMPLATES
 
 PAGE = Labels({"severity": "page"})
 SLOW = 10 * MINUTE  # the step of histories of weeks
+PATIENT = Settings(allowed_delay=5 * MINUTE)
 DEEP = Rule("Deep", "queue > 100", labels=PAGE)
 Level = np.ndarray
 
 
 def run(given: History, template: str, settings: Settings | None = None) -> Report:
-    chosen = [one for one in TEMPLATES if one.name == template]
+    """With ``template`` alone, or all where it is empty."""
+    chosen = [one for one in TEMPLATES if template in ("", one.name)]
     return suggest(given, settings or Settings(), lambda of: enumerate_proposals(of, chosen), lambda *_: None)
 
 
@@ -209,7 +211,8 @@ def scrapes(vanished: bool) -> History:
 def test_missed_scrapes_do_not_page() -> None:
     given = scrapes(vanished=False)
     report = run(given, "absent_guard")
-    right(given, report, "absent_guard", cut=1.0, pattern=Pattern.SHORT_LIVED)
+    right(given, report, "absent_guard", cut=1.0, pattern=Pattern.MISSING_DATA)
+    assert report.suggestions[0].cluster.facts.unseen_share == 1.0
 
 
 def test_a_target_that_vanishes_is_not_guarded_away() -> None:
@@ -218,11 +221,91 @@ def test_a_target_that_vanishes_is_not_guarded_away() -> None:
     wrong(given, report, tried(report, gap=10 * MINUTE), "vanished")
 
 
+# absent_guard: absence itself pages
+
+GONE = Rule("Gone", 'absent(heartbeat{job="batch"})', labels=PAGE)
+
+
+def heartbeats(brief: bool) -> History:
+    """Three days. Eight minutes without a heartbeat mean nothing; half an hour does, and may be told in ten."""
+    minutes = 3 * DAY // MINUTE
+    beats: list[float | None] = [1.0] * minutes
+    missed = range(100, minutes - 60, 120)
+    for start in missed:
+        beats[start : start + 8] = [None] * 8
+    wrong = [incident(f"i{k}", (160 + 960 * k) * MINUTE, 30 * MINUTE) for k in range(4)]
+    for one in wrong:
+        beats[one.span.start // MINUTE : one.span.end // MINUTE] = [None] * 30
+    if brief:
+        wrong.append(incident("brief", missed[20] * MINUTE, 9 * MINUTE))
+    return history([series("heartbeat", beats, job="batch"), series("other", [1.0] * minutes)], GONE, incidents=wrong)
+
+
+def test_a_short_absence_does_not_page() -> None:
+    given = heartbeats(brief=False)
+    report = run(given, "absent_guard", PATIENT)
+    right(given, report, "absent_guard", cut=1.0, pattern=Pattern.MISSING_DATA)
+    (one,) = report.suggestions
+    assert one.candidate.rules[0].expr == 'absent_over_time(heartbeat{job="batch"}[10m])'
+
+
+def test_a_short_absence_that_was_real_is_not_guarded_away() -> None:
+    given = heartbeats(brief=True)
+    report = run(given, "absent_guard", PATIENT)
+    wrong(given, report, tried(report, gap=10 * MINUTE), "brief")
+
+
+# absent_guard with a longer wait: every third scrape fails while there is much to do, and each begins it anew
+
+
+def overloads(short: bool) -> History:
+    """Three days. A queue that is deep for eight minutes is none; what is real lasts, and is seen in ten."""
+    minutes = 3 * DAY // MINUTE
+    level: list[float | None] = [40.0] * minutes
+
+    def deep(start: int, length: int) -> None:
+        level[start : start + length] = [STALE if k % 3 == 2 else 150.0 for k in range(length)]
+
+    often = range(100, minutes - 60, 120)
+    for start in often:
+        deep(start, 8)
+    wrong = [incident(f"i{k}", (160 + 960 * k) * MINUTE, 20 * MINUTE) for k in range(4)]
+    for one in wrong:
+        deep(one.span.start // MINUTE - 10, 31)
+    if short:
+        wrong.append(incident("short", often[20] * MINUTE, 10 * MINUTE))
+    return history([series("queue", level)], DEEP, incidents=wrong)
+
+
+@pytest.mark.parametrize("template", ["absent_guard", ""])
+def test_one_condition_that_gaps_tear_apart_is_waited_for(template: str) -> None:
+    """Also among all templates."""
+    given = overloads(short=False)
+    report = run(given, template)
+    right(given, report, "absent_guard", cut=1.0, pattern=Pattern.MISSING_DATA)
+    (one,) = report.suggestions
+    (rule,) = one.candidate.rules
+    assert "last_over_time(queue[" in rule.expr and rule.hold >= 10 * MINUTE
+
+
+def test_alone_bridging_adds_minutes_and_waiting_loses_all() -> None:
+    given = overloads(short=False)
+    bridged = tried(run(given, "absent_guard"), gap=10 * MINUTE, **{"for": 0})
+    assert bridged.outcome is not None and any(why.startswith("adds noise") for why in bridged.reasons)
+    waits = tried(run(given, "hold"), keep_firing_for=0, **{"for": 10 * MINUTE})
+    assert any(why.startswith("loses i0, i1, i2, i3") for why in waits.reasons)
+
+
+def test_a_short_condition_that_was_real_is_not_waited_for() -> None:
+    given = overloads(short=True)
+    report = run(given, "absent_guard")
+    wrong(given, report, tried(report, gap=10 * MINUTE, **{"for": 10 * MINUTE}), "short")
+
+
 # burn_rate: errors that cost little
 
 BUSY = 600.0  # requests a minute
 ERRORS = Rule("Errors", 'sum(rate(http_requests_total{code="500"}[5m])) > 0.1', labels=PAGE)
-PATIENT = Settings(allowed_delay=5 * MINUTE)
 
 
 def answers(share: Level, traffic: Level) -> list[Series]:
@@ -299,7 +382,7 @@ def test_one_failed_request_that_was_real_is_not_lost() -> None:
     wrong(given, report, tried(report, objective_percent=0.999, least_bad=2.0), "alone")
 
 
-@pytest.mark.parametrize("make", [nights, evenings, swings, scrapes, blips, quiet_nights])
+@pytest.mark.parametrize("make", [nights, evenings, swings, scrapes, heartbeats, overloads, blips, quiet_nights])
 def test_the_worlds_are_as_they_say(make: object) -> None:
     """As the rules are, every incident is caught and there is noise: else nothing would be shown."""
     assert callable(make)

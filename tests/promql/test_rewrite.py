@@ -23,16 +23,14 @@ from rulegen.promql.rewrite import (
     Comparison,
     aggregated,
     alternatives,
-    averaged,
     comparison,
     fill,
     number,
-    windows,
     with_comparison,
     with_deciding,
-    with_window,
     without_matchers,
 )
+from rulegen.promql.windows import averaged, windows, with_window
 
 HOSTILE = [
     'a"b',

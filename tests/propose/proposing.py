@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from rulegen.core.candidate import Choice, Slot
+from rulegen.core.candidate import Choice, Slot, Slots
 from rulegen.core.cluster import Cluster, Facts, Grade, Inventory, Pattern
 from rulegen.core.durations import MINUTE
 from rulegen.core.labels import Labels
@@ -52,6 +52,23 @@ def template(*slots: Slot, name: str = "probe") -> Template:
     return Template(
         name, "for the test", "tuning", frozenset({Grade.METRICS}), lambda _: slots, lambda c, _: (c.rule,)
     )
+
+
+def retuning(*slots: Slot, name: str = "retuning") -> Template:
+    """A template that writes what is in its slot ``for`` into the rule: a number waits so many minutes, a word is a
+    label."""
+
+    def render(cluster: Cluster, filled: Slots) -> tuple[Rule, ...]:
+        rule, value = cluster.rule, filled["for"]
+        if isinstance(value, int):
+            return (replace(rule, hold=value * MINUTE),)
+        return (replace(rule, labels=rule.labels.updated({"note": str(value)})),)
+
+    return Template(name, "for the test", "tuning", frozenset({Grade.METRICS}), lambda _: slots, render)
+
+
+def numbers(*values: int) -> tuple[Choice, ...]:
+    return tuple(Choice(f"{value}m", value) for value in values)
 
 
 def choices(*tokens: str) -> tuple[Choice, ...]:

@@ -14,12 +14,39 @@ from rulegen.core.labels import Labels
 from rulegen.core.rule import RuleRef
 from rulegen.core.timeinterval import TimeInterval
 from rulegen.propose.offer import offers_for
-from rulegen.propose.prompt import build_prompt, quoted, wording
+from rulegen.propose.prompt import EXPLAINED, TERSE, build_prompt, quoted, revised, wording
 from rulegen.templates import TEMPLATES
 
 
 def prompt(of: Cluster) -> str:
+    return build_prompt(of, offers_for(of, TEMPLATES), explained=True)
+
+
+def terse(of: Cluster) -> str:
     return build_prompt(of, offers_for(of, TEMPLATES))
+
+
+def test_the_terse_wording_holds_the_same() -> None:
+    lines = terse(cluster()).splitlines()
+    assert lines[0] == 'rule "QueueDeep"' and lines[-1] == "="
+    assert r'expr "queue_depth{job=\"api\"} > 100"' in lines
+    assert "noise flapping metrics 124 pages 62.0/w 468 min 12 series" in lines
+    assert "l instance 12, job 2, zone 3" in lines
+    assert 'v instance="a:9100", instance="b:9100", zone="north"' in lines
+    assert "t 120, 150, 200" in lines
+    (changes,) = [line for line in lines if "retune" in line]
+    assert "retune t0,t1,t2 " in changes and "carve_out 3*v0,v1,v2" in changes
+    assert len(terse(cluster())) < 1_300 < len(prompt(cluster()))
+
+
+def test_asking_again_keeps_what_was_read() -> None:
+    first = terse(cluster())
+    again = revised(first, [('{"template":"demote","slots":{}}', 'loses INC-7\nrule "x"')])
+    shared = first.removesuffix("=")
+    assert again.startswith(shared) and again.endswith("\n=")
+    assert again.removeprefix(shared).splitlines()[:-1] == [
+        r'tried {"template":"demote","slots":{}} "loses INC-7\nrule \"x\""'
+    ]
 
 
 def test_holds_the_facts_the_inventory_and_the_changes() -> None:
@@ -48,7 +75,7 @@ def test_an_unknown_margin_is_said() -> None:
 
 def test_what_no_slot_can_name_is_left_out() -> None:
     offers = offers_for(cluster(), (template(Slot("a", choices("l1", "t2"))),))
-    text = build_prompt(cluster(), offers)
+    text = build_prompt(cluster(), offers, explained=True)
     assert "l1 job 2" in text and "t2 200" in text
     assert "instance" not in text and "queue_depth\n" not in text and "150" not in text
 
@@ -63,7 +90,7 @@ def test_conditions_times_and_other_rules_are_numbered() -> None:
     )
     of = replace(cluster(inventory=inventory), companions=(beside,))
     offers = offers_for(of, (template(Slot("a", choices("g0", "h0", "c0"))),))
-    lines = build_prompt(of, offers).splitlines()
+    lines = build_prompt(of, offers, explained=True).splitlines()
     assert r'Conditions: g0 traffic: and "rate(requests{a=\"b\"}[5m]) > 1"' in lines
     assert "Times of the week with noise and no incident: h0 monday:friday 02:00 to 04:00 UTC" in lines
     assert 'Other rules that fire with it: c0 "NodeDown" leads (90%, 1m30s apart)' in lines
@@ -128,4 +155,4 @@ def test_quoting(text: str, shown: str) -> None:
 
 
 def test_the_shipped_wording_is_valid() -> None:
-    assert wording().is_valid()
+    assert wording(TERSE).is_valid() and wording(EXPLAINED).is_valid()

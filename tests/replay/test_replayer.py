@@ -157,6 +157,37 @@ def test_an_end_at_which_the_series_was_gone_is_told_from_one_below_the_threshol
         assert len(found) and all(math.isnan(one) for one in replayer.vanished(ref(), found))
 
 
+def test_what_fires_only_while_samples_are_missing_is_told() -> None:
+    """One of two is gone for eight minutes, then for good; another is one too few all along."""
+    few = Rule("Few", "count by (job) (ready == 1) < 2", hold=MINUTE)
+    gappy = [None if 20 <= k < 28 or k >= 60 else 1.0 for k in range(200)]
+    given = [
+        series("ready", [1.0] * 200, job="a", pod="a"),
+        series("ready", gappy, job="a", pod="b"),
+        series("ready", [1.0 if k < 100 else 0.0 for k in range(200)], job="b", pod="c"),
+    ]
+    replayer = Replayer(history(given, few), MINUTE)
+    (found,) = replayer.replay(ref(), (few,), MINUTE)
+    told = dict(zip((found.start // MINUTE).tolist(), replayer.unseen(ref(), found).tolist(), strict=True))
+    assert told == {1: 0.0, 25: 1.0, 65: 0.0}
+
+
+@pytest.mark.parametrize(
+    ("expr", "told"),
+    [('absent(q{pod="a"})', 1.0), ("absent(sum(q))", 1.0), ("up == 0", 0.0), ("vector(1) unless on () q", 1.0)],
+)
+def test_missing_samples_are_told_from_answers(expr: str, told: float) -> None:
+    """That a target did not answer was seen; that there was nothing was not."""
+    rule = Rule("A", expr)
+    given = [
+        series("q", [None if 20 <= k < 28 else 1.0 for k in range(60)], pod="a"),
+        series("up", [0.0 if 20 <= k < 28 else 1.0 for k in range(60)]),
+    ]
+    replayer = Replayer(history(given, rule), MINUTE)
+    (found,) = replayer.replay(ref(), (rule,), MINUTE)
+    assert len(found) == 1 and replayer.unseen(ref(), found).tolist() == [told]
+
+
 def test_selectors_that_match_nothing_are_named() -> None:
     rule = Rule("A", 'sum(rate(nope{job="x"}[5m])) / sum(rate(q[5m])) > 1 unless gone')
     replayer = Replayer(history([series("q", SPIKE)], rule), MINUTE)

@@ -88,6 +88,7 @@ def _case(template: Template, given: dict[str, Any]) -> Case:
     )
     place = RuleRef(known.get("path", PATH), "g", 0)
     about = cluster(rule(given["rule"]), inventory, known.get("series", 4), place=place)
+    about = replace(about, facts=replace(about.facts, vanished_share=known.get("vanished_share", 0.0)))
     companions = tuple(_companion(number, one) for number, one in enumerate(known.get("companions", [])))
     interval = parse_duration(known.get("interval", "1m"))
     return Case(

@@ -24,7 +24,17 @@ from rulegen.train.world import World, build_world
 
 ALLOWED_DELAY = 300_000  # ms
 NOISY = ("error_rate", "low_traffic", "flapping", "short_lived", "tight_threshold", "restarts", "noisy_few")
-LATER = ("storm_effect", "storm_single", "chronic", "seasonal", "slow_histogram", "watchdog", "absent", "disk")
+LATER = (
+    "missing_data",
+    "storm_effect",
+    "storm_single",
+    "chronic",
+    "seasonal",
+    "slow_histogram",
+    "watchdog",
+    "absent",
+    "disk",
+)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Depends on ``query``, ``query_range`` and ``rules`` alone, so that Prometheus, T
 alike; remote read and the build information are used where they are there.
 """
 
+from rulegen.ingest.prometheus.about import about
 from rulegen.ingest.prometheus.build import read_semantics
 from rulegen.ingest.prometheus.cache import Cache
 from rulegen.ingest.prometheus.connection import Connection, connect
@@ -18,6 +19,7 @@ __all__ = [
     "Connection",
     "Progress",
     "ServerEngine",
+    "about",
     "connect",
     "fetch_alerts",
     "fetch_rules",

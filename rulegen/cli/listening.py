@@ -1,0 +1,95 @@
+"""What ``rulegen listen`` and ``rulegen push`` do, apart from their options."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+from rulegen.cli.history import token_in
+from rulegen.cli.values import milliseconds, number
+from rulegen.core.durations import SECOND
+from rulegen.errors import InputError
+
+TOKEN = "RULEGEN_LISTEN_TOKEN"
+
+
+def listen_until_stopped(
+    *,
+    store: Path,
+    http: str,
+    grpc: str,
+    token_file: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    client_ca: Path | None,
+    insecure: bool,
+    request_timeout: str,
+    retention: str,
+) -> None:
+    """Raises InputError for options that can't be, and for a store or an address that can't be used."""
+    _installed("granian", "grpc", "google.protobuf", "uvloop")
+    import uvloop
+
+    from rulegen.listen.serve import Address, Wanted, serve
+
+    allowed = milliseconds("--request-timeout", request_timeout, least=1)
+    for path in (tls_cert, tls_key, client_ca):
+        if path is not None and not path.is_file():
+            raise InputError(f"{path}: no such file")
+    wanted = Wanted(
+        store=store,
+        http=Address.parse(http, "--http") if http else None,
+        grpc=Address.parse(grpc, "--grpc") if grpc else None,
+        token=token(token_file),
+        certificate=tls_cert,
+        key=tls_key,
+        authority=client_ca,
+        insecure=insecure,
+        timeout=allowed / SECOND,
+        retention=milliseconds("--retention", retention, least=1),
+    )
+    uvloop.run(serve(wanted, lambda line: print(f"rulegen: {line}", file=sys.stderr, flush=True)))
+
+
+def token(path: Path | None) -> str:
+    """From the file, or else from the environment; "" where neither is given."""
+    return token_in(path) if path is not None else os.environ.get(TOKEN, "")
+
+
+def _installed(*modules: str) -> None:
+    for name in modules:
+        try:
+            found = importlib.util.find_spec(name)
+        except ModuleNotFoundError:
+            found = None
+        if found is None:
+            raise InputError("this needs more than a plain installation: pip install 'rulegen[listen]'")
+
+
+def push_file(
+    file: Path, to: str, *, batch: int, request_timeout: str, token_file: Path | None, ca: Path | None
+) -> None:
+    """Reads ``file`` and sends its alerts to ``to``. Raises InputError, and UpstreamError for what is not taken."""
+    from rulegen.ingest.alerts import read_alerts
+
+    allowed = milliseconds("--request-timeout", request_timeout, least=1) / SECOND
+    size = number("--batch", batch, least=1)
+    episodes, _, problems = read_alerts(file)
+    for problem in problems:
+        print(f"rulegen: {problem}", file=sys.stderr)
+    given = token(token_file)
+    if to.startswith(("grpc://", "grpcs://")):
+        _installed("grpc", "google.protobuf")
+        from rulegen.listen.push import push_stream
+
+        sent = asyncio.run(push_stream(to, episodes, batch=size, timeout=allowed, token=given, authority=ca))
+    elif to.startswith(("http://", "https://")):
+        from rulegen.listen.post import post
+
+        sent = post(to, episodes, batch=size, timeout=allowed, token=given, authority=ca)
+    else:
+        raise InputError(f"--to: {to!r}: grpc://HOST:PORT, http://HOST:PORT/api/v2/alerts or …/webhook is wanted")
+    print(f"{sent} alerts acknowledged by {to}")

@@ -1,0 +1,126 @@
+"""``report.md``: the report for a chat or a wiki, in the Markdown that GitHub, GitLab and chat bridges agree on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from rulegen.core.outcome import Measure, Report, Suggestion
+from rulegen.emit import figures
+from rulegen.emit.times import time_text
+from rulegen.emit.words import change, counted, delay, kept, number, one_line, share, why
+
+LIMIT = 50  # suggestions and refusals each; the rest is counted
+_ACTIVE = re.compile(r"([\\`*_{}\[\]()<>#+!|~@&])")
+
+
+def markdown(report: Report, problems: Mapping[str, str]) -> str:
+    """The whole text; ``problems`` by suggestion id: why it could not be written into its file."""
+    return "\n".join(_lines(report, problems)).rstrip() + "\n"
+
+
+def plain(text: str) -> str:
+    """``text`` as Markdown that says just that: one line, nothing in it is markup, a mention or a link."""
+    return _ACTIVE.sub(r"\\\1", one_line(text)).replace("://", ":\\//")
+
+
+def code(text: str) -> str:
+    """``text`` as a code span, also with backticks in it; a pipe is escaped, since it would end a cell."""
+    flat = one_line(text).replace("|", "\\|")
+    fence = "`" * (max(map(len, re.findall("`+", flat)), default=0) + 1)
+    space = " " if "`" in flat else ""
+    return f"{fence}{space}{flat}{space}{fence}"
+
+
+def _lines(report: Report, problems: Mapping[str, str]) -> Iterator[str]:
+    before, together = report.before, report.together
+    weeks = before.weeks or 1.0
+    yield "# What pages you for nothing, and what to change"
+    yield ""
+    yield (
+        f"{time_text(report.span.start)} to {time_text(report.span.end)}, {counted(report.rules, 'rule')}, "
+        f"{before.caught[0]} {report.mode} caught."
+    )
+    yield ""
+    yield from _table(
+        ("", "pages/week", "min/week", f"{report.mode} kept", "delay"),
+        (
+            ("tunings", *_figures(report.tuning)),
+            ("everything accepted", *_figures(together)),
+        ),
+    )
+    if (notices := report.notices) is not None:
+        old, new = notices.before[1], notices.together[1]
+        cut = f" (−{share(1 - new / old)})" if old else ""
+        per = notices.weeks or 1.0
+        yield ""
+        yield f"Notifications for nothing: {number(old / per)} → {number(new / per)} a week{cut}."
+    yield ""
+    if (forecast := report.forecast) is not None:
+        told = "; ".join(figures.forecast(forecast, report.mode))
+        yield f"Forecast ({forecast.method}; in brackets 95% intervals): {told}."
+    else:
+        yield "No forecast: the history is too short to set a part of it aside."
+    yield ""
+    yield f"## Suggestions ({len(report.suggestions)})"
+    yield ""
+    if report.suggestions:
+        rows = (_row(one, problems) for one in report.suggestions[:LIMIT])
+        yield from _table(("rule", "noise", "change", "pages/week", "min/week", "kept", "delay", "id"), rows)
+        yield from _more(len(report.suggestions))
+    else:
+        yield "None passed the gate: every rule stays as it is."
+    if report.refused:
+        yield ""
+        yield f"## Refused, the best of each cluster ({len(report.refused)})"
+        yield ""
+        for one in report.refused[:LIMIT]:
+            yield f"- {code(one.cluster.rule.name)}, {_words(one)}: {plain(one.reasons[0])}"
+        yield from _more(len(report.refused))
+    doubts = [*report.doubts]
+    if report.unjudged:
+        doubts.append(f"{counted(report.unjudged, 'firing')} unjudged: outside the recorded time, or warming up")
+    if report.unscored:
+        doubts.append(f"{counted(len(report.unscored), 'rule')} could not be replayed")
+    if report.unmatched:
+        doubts.append(f"{counted(len(report.unmatched), 'selector')} matched nothing in this history")
+    if doubts:
+        yield ""
+        yield "## To doubt"
+        yield ""
+        yield from (f"- {plain(doubt)}" for doubt in doubts)
+    if weeks < 1:
+        yield ""
+        yield f"The judged time is {number(7 * weeks)} days long; figures by the week are scaled up."
+
+
+def _row(one: Suggestion, problems: Mapping[str, str]) -> tuple[str, ...]:
+    cells = _figures(one.evidence.whole) if one.evidence else ("–",) * 4
+    words = _words(one) + (f" (not written: {plain(problems[one.id])})" if one.id in problems else "")
+    return code(one.cluster.rule.name), plain(f"{one.cluster.pattern}: {why(one.cluster)}"), words, *cells, one.id
+
+
+def _words(one: Suggestion) -> str:
+    return code(change(one.cluster.rule, one.candidate.rules, one.candidate.proposal))
+
+
+def _figures(measure: Measure) -> tuple[str, str, str, str]:
+    weeks = measure.weeks or 1.0
+    return (
+        f"{number(measure.pages[0] / weeks)} → {number(measure.pages[1] / weeks)}",
+        f"{number(measure.minutes[0] / weeks)} → {number(measure.minutes[1] / weeks)}",
+        kept(measure),
+        delay(measure),
+    )
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield f"| {' | '.join(heads)} |"
+    yield "|" + "---|" * len(heads)
+    yield from (f"| {' | '.join(row)} |" for row in rows)
+
+
+def _more(total: int) -> Iterator[str]:
+    if total > LIMIT:
+        yield ""
+        yield f"… and {total - LIMIT} more in suggestions.json"

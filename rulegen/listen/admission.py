@@ -1,0 +1,241 @@
+"""What may come in: only what can be on the disk before whoever sent it stops waiting.
+
+Everything that is admitted waits in one queue for one thread, which commits all that waits at once (group commit)
+and measures what that costs. A batch is admitted if the time until its own commit returns, at that cost, is less than
+what is left of its deadline; else it is refused at once, so that its sender can try again, and memory stays bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from rulegen.errors import RulegenError
+from rulegen.store.journal import Sighting
+
+MOST_QUEUED = 200_000  # alerts; a bound on memory, whatever the deadlines
+MOST_AT_ONCE = 16_384  # alerts in one commit, so that a big one does not hold up the small for long
+APART = 0.005  # seconds from one commit's begin to the next: who comes meanwhile shares it
+_GAIN = 0.125  # of a new deviation, as in RFC 6298
+_KEPT = 0.97  # of what commits weighed, at each new one
+_FIRST_COMMIT, _FIRST_ALERT = 0.02, 20e-6  # seconds, until something was measured
+
+
+class Refusal(Enum):
+    """Why something was not kept."""
+
+    QUEUE = "queue"  # it could not be committed before its deadline
+    MEMORY = "memory"  # too much waits already
+    EXPIRED = "expired"  # its deadline passed while it waited
+    GONE = "gone"  # whoever sent it left
+    DISK = "disk"  # the store can't be written
+    STOPPING = "stopping"
+
+
+class Writer(Protocol):
+    def write(self, sightings: Sequence[Sighting]) -> None:
+        """Durable when it returns. Raises RulegenError."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Alerts, at least one, that are kept together or not at all. ``deadline`` is a time of ``time.monotonic``;
+    ``settled`` is called once, in the loop, with None when they are durable, else with why they are not."""
+
+    sightings: Sequence[Sighting]
+    deadline: float
+    settled: Callable[[Refusal | None], None]
+    gone: bool = False  # set by whoever sees the sender leave
+    received: float = 0.0  # when it was admitted, by the loop's clock
+    taken: float = 0.0  # when its commit began; 0: it had none
+
+
+@dataclass(slots=True)
+class Cost:
+    """What commits cost: a ``commit`` and each ``alert`` in it, in seconds, by least squares over what was measured,
+    in which older commits count less and less; and the mean ``deviation`` from that."""
+
+    commit: float = _FIRST_COMMIT
+    alert: float = _FIRST_ALERT
+    deviation: float = 0.0
+    _sums: tuple[float, ...] = (0.0,) * 5  # of weights, n, n², seconds, n × seconds
+
+    def of(self, alerts: int) -> float:
+        """How long a commit of that many takes, on the safe side."""
+        commits = 1 + max(0, alerts - 1) // MOST_AT_ONCE
+        return commits * (self.commit + 2 * self.deviation) + alerts * self.alert
+
+    def measured(self, alerts: int, seconds: float) -> None:
+        error = seconds - self.commit - alerts * self.alert
+        self.deviation += _GAIN * (abs(error) - self.deviation)
+        new = (1.0, alerts, alerts**2, seconds, alerts * seconds)
+        self._sums = tuple(_KEPT * old + one for old, one in zip(self._sums, new, strict=True))
+        weight, *others = self._sums
+        n, squares, took, together = (one / weight for one in others)
+        variance = squares - n * n
+        if variance > 0.01 * max(1.0, n * n):  # else commits of one size do not tell the two apart
+            self.alert = max(0.0, (together - n * took) / variance)
+        self.alert = min(self.alert, took / n)
+        self.commit = took - n * self.alert
+
+
+class Admission:
+    """The queue before ``journal``, with its thread. All methods are called in the event loop that made it."""
+
+    def __init__(self, journal: Writer, *, committed: Callable[[int, int, float], None] = lambda *_: None) -> None:
+        """``committed`` is told of each commit: alerts, batches, seconds; in the loop."""
+        self.cost = Cost()
+        self.broken = ""  # why the store can't be written, as of the last commit
+        self._journal, self._committed = journal, committed
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[Batch] = deque()
+        self._queued = 0  # alerts
+        self._busy, self._busy_since = 0, 0.0  # alerts in the commit under way
+        self._stopping = self._idle = False
+        self._aside: deque[tuple[Callable[[], None], asyncio.Future[None]]] = deque()
+        self._wake = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="commit", daemon=True)
+        self._thread.start()
+
+    @property
+    def queued(self) -> int:
+        """Alerts that wait or are being committed."""
+        return self._queued + self._busy
+
+    def wait(self, alerts: int) -> float:
+        """Seconds until a commit that holds ``alerts`` more would return."""
+        under_way = 0.0
+        if self._busy:
+            under_way = max(0.0, self.cost.of(self._busy) - (time.monotonic() - self._busy_since))
+        return under_way + APART + self.cost.of(self._queued + alerts)
+
+    def submit(self, batch: Batch) -> Refusal | None:
+        """Takes ``batch``, and calls its ``settled`` later; or says why not, and never calls it."""
+        if self._stopping:
+            return Refusal.STOPPING
+        alerts, now = len(batch.sightings), time.monotonic()
+        if self.queued + alerts > MOST_QUEUED and self.queued:
+            return Refusal.MEMORY
+        if now + self.wait(alerts) > batch.deadline:
+            return Refusal.QUEUE
+        batch.received = now
+        with self._wake:
+            self._queue.append(batch)
+            self._queued += alerts
+            if self._idle:
+                self._wake.notify()
+        return None
+
+    def leave(self, batch: Batch) -> None:
+        """Its sender is gone: a batch that still waits frees its place at once."""
+        batch.gone = True
+        with self._wake:
+            try:
+                self._queue.remove(batch)
+            except ValueError:
+                return
+            self._queued -= len(batch.sightings)
+
+    async def aside(self, work: Callable[[], None]) -> None:
+        """Runs ``work`` in the thread that commits, between two commits. Raises what it raises."""
+        done: asyncio.Future[None] = self._loop.create_future()
+        with self._wake:
+            self._aside.append((work, done))
+            self._wake.notify()
+        await done
+
+    async def drain(self) -> None:
+        """Takes nothing more, and returns when all that waited is settled."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        await self._loop.run_in_executor(None, self._thread.join)
+        await asyncio.sleep(0)  # what the thread called for last
+
+    def _run(self) -> None:
+        began = 0.0
+        while True:
+            # Asleep and not waiting for news: each of them would wake this thread, and take its turn from the loop.
+            if not self._stopping and (early := began + APART - time.monotonic()) > 0:
+                time.sleep(early)
+            with self._wake:
+                while not self._queue and not self._aside and not self._stopping:
+                    self._idle = True
+                    self._wake.wait()
+                self._idle = False
+                if not self._queue and not self._aside:
+                    return
+                began = time.monotonic()
+                aside = self._aside.popleft() if self._aside else None
+                taken, expired = self._take(time.monotonic())
+            refusal, seconds = self._commit(taken) if taken else (None, 0.0)
+            if taken or expired:
+                self._loop.call_soon_threadsafe(self._settle, taken, expired, refusal, seconds)
+            if aside is not None:
+                self._do(*aside)
+
+    def _do(self, work: Callable[[], None], done: asyncio.Future[None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self._loop.call_soon_threadsafe(_end, done, error)
+        else:
+            self._loop.call_soon_threadsafe(_end, done, None)
+
+    def _take(self, now: float) -> tuple[list[Batch], list[Batch]]:
+        """What the next commit holds, and what it is too late for. The lock is held."""
+        taken: list[Batch] = []
+        expired: list[Batch] = []
+        alerts = 0
+        while self._queue and (not taken or alerts + len(self._queue[0].sightings) <= MOST_AT_ONCE):
+            batch = self._queue.popleft()
+            self._queued -= len(batch.sightings)
+            if batch.gone or batch.deadline <= now:
+                expired.append(batch)
+                continue
+            batch.taken = now
+            taken.append(batch)
+            alerts += len(batch.sightings)
+        self._busy, self._busy_since = alerts, now
+        return taken, expired
+
+    def _commit(self, taken: Sequence[Batch]) -> tuple[Refusal | None, float]:
+        began = time.monotonic()
+        try:
+            self._journal.write([one for batch in taken for one in batch.sightings])
+        except RulegenError as error:
+            self.broken = str(error)
+            return Refusal.DISK, 0.0
+        self.broken = ""
+        return None, time.monotonic() - began
+
+    def _settle(
+        self, taken: Sequence[Batch], expired: Sequence[Batch], refusal: Refusal | None, seconds: float
+    ) -> None:
+        alerts = sum(len(batch.sightings) for batch in taken)
+        with self._wake:
+            if not self._queue:
+                self._busy = 0
+        if taken and refusal is None:
+            self.cost.measured(alerts, seconds)
+            self._committed(alerts, len(taken), seconds)
+        for batch in taken:
+            batch.settled(refusal)
+        for batch in expired:
+            batch.settled(Refusal.GONE if batch.gone else Refusal.EXPIRED)
+
+
+def _end(done: asyncio.Future[None], error: Exception | None) -> None:
+    if done.done():  # nobody waits any more
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)

@@ -1,0 +1,205 @@
+"""HTTP: Alertmanager's ``POST /api/v2/alerts`` and webhook, metrics and health, as an RSGI application.
+
+An answer of success is given when the alerts are on the disk. Refusals come at once: 429 with Retry-After, or 503 on
+the webhook, since Alertmanager tries again after a 5xx only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rulegen.listen.admission import Admission, Batch, Refusal
+from rulegen.listen.meters import Meters
+from rulegen.listen.reading import NotAlerts, Reading, hooked, posted, reasons
+from rulegen.listen.tracing import NOTHING, Span, Spans
+from rulegen.store.journal import Sighting
+
+MOST_BODY = 8 << 20  # bytes
+BODY_TIMEOUT = 10.0  # seconds for a whole body
+SMALL = 64 << 10  # bytes that are read at once
+LOOK = 0.02  # seconds after which somebody looks whether the client is still there
+ALERTS, WEBHOOK, METRICS, HEALTHY, READY = "/api/v2/alerts", "/webhook", "/metrics", "/-/healthy", "/-/ready"
+
+_OK = [("content-type", "application/json")]
+_TEXT = [("content-type", "text/plain; charset=utf-8")]
+_METRICS = [("content-type", "text/plain; version=0.0.4; charset=utf-8")]
+
+Parse = Callable[[bytes, int], Reading]
+
+
+class Answer(Exception):
+    """An answer that ends a request early."""
+
+    def __init__(self, status: int, text: str, headers: list[tuple[str, str]] | None = None) -> None:
+        super().__init__(text)
+        self.status, self.text, self.headers = status, text, headers or []
+
+
+class Http:
+    """The application. ``token`` "" asks for none; ``timeout`` is a request's default deadline in seconds."""
+
+    def __init__(
+        self, admission: Admission, meters: Meters, *, token: str, timeout: float, spans: Spans = NOTHING
+    ) -> None:
+        self._admission, self._meters, self._timeout = admission, meters, timeout
+        self._token = f"Bearer {token}".encode() if token else b""
+        self._spans = spans
+        self._loop = asyncio.get_running_loop()
+        self._open = meters.open.labels("http")
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        if scope.proto != "http":
+            protocol.close(403)
+            return
+        self._open.inc()
+        try:
+            await self._answer(scope, protocol)
+        except Answer as answer:
+            protocol.response_str(answer.status, [*_TEXT, *answer.headers], answer.text + "\n")
+        except _Left:
+            protocol.response_empty(499, [])  # nobody reads it
+        finally:
+            self._open.dec()
+
+    async def _answer(self, scope: Any, protocol: Any) -> None:
+        began = time.monotonic()
+        path, method = scope.path, scope.method
+        if path in (HEALTHY, READY) and method in ("GET", "HEAD"):
+            if path == READY and self._admission.broken:
+                raise Answer(503, self._admission.broken)
+            protocol.response_str(200, _TEXT, "OK\n")
+            return
+        headers = scope.headers
+        if self._token and not hmac.compare_digest(_bytes(headers.get("authorization", "")), self._token):
+            raise Answer(401, "a bearer token is wanted", [("www-authenticate", "Bearer")])
+        if path == METRICS and method in ("GET", "HEAD"):
+            protocol.response_bytes(200, _METRICS, self._meters.text())
+            return
+        if path not in (ALERTS, WEBHOOK):
+            raise Answer(405 if path in (HEALTHY, READY, METRICS) else 404, "there is nothing here")
+        if method != "POST":
+            raise Answer(405, "POST alerts here", [("allow", "POST")])
+        source, parse = ("http", posted) if path == ALERTS else ("webhook", hooked)
+        with self._spans.span(f"POST {path}", headers.get("traceparent", "")) as span:
+            try:
+                await self._keep(scope, protocol, began, source, parse, span)
+            except Answer as answer:
+                span.set(status=answer.status, why=answer.text)
+                raise
+
+    async def _keep(self, scope: Any, protocol: Any, began: float, source: str, parse: Parse, span: Span) -> None:
+        headers, meters = scope.headers, self._meters
+        allowed = self._allowed(headers.get("x-request-timeout"))
+        deadline = began + allowed
+        span.set(deadline_s=allowed, expected_wait_s=self._admission.wait(1))
+        # Before a body is read and parsed: it holds at least one alert, or it is not worth its place.
+        if time.monotonic() + self._admission.wait(1) > deadline:
+            meters.refused.labels(source, Refusal.QUEUE.value).inc()
+            raise self._refused(source, Refusal.QUEUE)
+        body = await self._body(protocol, headers.get("content-length"), deadline)
+        try:
+            sightings, wrong = parse(body, time.time_ns() // 1_000_000)
+        except NotAlerts as error:
+            meters.invalid.labels(source).inc()
+            raise Answer(400, f"not alerts: {error}") from None
+        meters.received.labels(source).inc(len(sightings) + len(wrong))
+        if sightings:
+            span.set(alerts=len(sightings), read_s=time.monotonic() - began)
+            refusal = await self._settled(protocol, sightings, deadline, source, span)
+            if refusal is not None:
+                meters.refused.labels(source, refusal.value).inc(len(sightings))
+                raise self._refused(source, refusal)
+        if wrong:
+            meters.invalid.labels(source).inc(len(wrong))
+            kept = f"; the other {len(sightings)} are kept" if sightings else ""
+            raise Answer(400, reasons(wrong) + kept)
+        protocol.response_str(200, _OK, "{}")
+
+    async def _settled(
+        self, protocol: Any, sightings: Sequence[Sighting], deadline: float, source: str, span: Span
+    ) -> Refusal | None:
+        """Waits for the commit. A client that leaves takes its batch along."""
+        done: asyncio.Future[Refusal | None] = self._loop.create_future()
+
+        def settled(refusal: Refusal | None) -> None:
+            if not done.done():
+                done.set_result(refusal)
+
+        batch = Batch(sightings, deadline, settled)
+        refusal = self._admission.submit(batch)
+        if refusal is not None:
+            return refusal
+        self._meters.admitted.labels(source).inc(len(sightings))
+        await asyncio.wait([done], timeout=LOOK)
+        if not done.done():
+            left = asyncio.ensure_future(protocol.client_disconnect())
+            try:
+                await asyncio.wait([done, left], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                left.cancel()
+            if not done.done():
+                self._admission.leave(batch)
+                self._meters.refused.labels(source, Refusal.GONE.value).inc(len(sightings))
+                raise _Left
+        if batch.taken:
+            span.set(queued_s=batch.taken - batch.received, commit_s=time.monotonic() - batch.taken)
+        return done.result()
+
+    async def _body(self, protocol: Any, length: str | None, deadline: float) -> bytes:
+        """The whole body, within its limits. Raises Answer."""
+        size = int(length) if length and length.isascii() and length.isdigit() else -1
+        if size > MOST_BODY:
+            raise Answer(413, f"a body of at most {MOST_BODY} bytes is taken")
+        try:
+            async with asyncio.timeout(min(BODY_TIMEOUT, max(0.001, deadline - time.monotonic()))):
+                if 0 <= size <= SMALL:
+                    whole: bytes = await protocol()
+                    return whole
+                parts, total = [], 0
+                async for part in protocol:
+                    total += len(part)
+                    if total > MOST_BODY:
+                        raise Answer(413, f"a body of at most {MOST_BODY} bytes is taken")
+                    parts.append(part)
+                return b"".join(parts)
+        except TimeoutError:
+            raise Answer(408, "the body came too slowly") from None
+
+    def _allowed(self, told: str | None) -> float:
+        """Seconds that the request may take: what its sender says, but never more than ours."""
+        if told is None:
+            return self._timeout
+        try:
+            seconds = float(told.removesuffix("s"))
+        except ValueError:
+            raise Answer(400, "X-Request-Timeout: seconds are wanted, as 2.5") from None
+        if not math.isfinite(seconds) or seconds <= 0:
+            raise Answer(400, "X-Request-Timeout: more than no time is wanted")
+        return min(seconds, self._timeout)
+
+    def _refused(self, source: str, refusal: Refusal) -> Answer:
+        wait = max(1, math.ceil(self._admission.wait(1)))
+        headers = [("retry-after", str(wait))]
+        match refusal:
+            case Refusal.DISK:
+                return Answer(503, f"not kept: {self._admission.broken}", headers)
+            case Refusal.STOPPING:
+                return Answer(503, "stopping", headers)
+            case Refusal.EXPIRED:
+                return Answer(504, "the deadline passed before the alerts could be stored", headers)
+            case _:
+                text = "the alerts could not be stored before the deadline; send them again later"
+                return Answer(503 if source == "webhook" else 429, text, headers)
+
+
+class _Left(Exception):
+    """The client is gone."""
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

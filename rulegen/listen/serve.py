@@ -1,0 +1,226 @@
+"""The server: one process, one event loop, one thread that commits."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+
+from rulegen.errors import InputError, RulegenError
+from rulegen.listen.admission import Admission
+from rulegen.listen.grpc import Push
+from rulegen.listen.http import MOST_BODY, Http
+from rulegen.listen.meters import Meters
+from rulegen.listen.tracing import spans
+from rulegen.store.journal import Journal
+
+DAY = 86_400_000  # ms
+CHECKPOINT = 2.0  # seconds between two
+PACK = 60.0  # seconds between two looks for what can be packed
+SETTLED = 2 * DAY  # ms after which an episode that was not seen again is packed
+GRACE = 10.0  # seconds that streams get to end
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str, option: str) -> Address:
+        """``127.0.0.1:9099`` or ``[::1]:9099``. Raises InputError, which names ``option``."""
+        host, _, port = text.rpartition(":")
+        if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+            raise InputError(f"{option}: {text!r} is no HOST:PORT")
+        return cls(host.removeprefix("[").removesuffix("]"), int(port))
+
+    @property
+    def loopback(self) -> bool:
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to listen on and how. ``timeout`` is in seconds, ``retention`` in ms; ``token`` "" asks for none;
+    ``authority`` is the PEM file of those whose client certificates are taken (mTLS)."""
+
+    store: Path
+    http: Address | None
+    grpc: Address | None
+    token: str = ""
+    certificate: Path | None = None
+    key: Path | None = None
+    authority: Path | None = None
+    insecure: bool = False
+    timeout: float = 5.0
+    retention: int = 3 * 365 * DAY
+
+    def check(self) -> None:
+        """Raises InputError for what is contradictory, or open to everybody."""
+        if self.http is None and self.grpc is None:
+            raise InputError("nothing to listen on: give --http or --grpc")
+        if (self.certificate is None) != (self.key is None):
+            raise InputError("--tls-cert and --tls-key belong together")
+        if self.authority and not self.certificate:
+            raise InputError("--client-ca needs --tls-cert and --tls-key")
+        for one in (self.http, self.grpc):
+            if one is None or one.loopback or self.insecure:
+                continue
+            if not self.certificate or not (self.token or self.authority):
+                raise InputError(
+                    f"{one}: is reachable from elsewhere: give --tls-cert and --tls-key, and --token-file or "
+                    "--client-ca; or --insecure, if all of your network may write your alert history"
+                )
+
+
+async def serve(wanted: Wanted, ready: Callable[[str], None] = lambda _: None) -> None:
+    """Listens until the process is told to stop (SIGTERM, SIGINT), then takes nothing more, commits what waits, and
+    returns. ``ready`` is told in a line what it listens on. Raises InputError."""
+    wanted.check()
+    journal = Journal(wanted.store)
+    try:
+        await _serve(wanted, journal, ready)
+    finally:
+        with suppress(RulegenError):
+            journal.checkpoint()
+        journal.close()
+
+
+async def _serve(wanted: Wanted, journal: Journal, ready: Callable[[str], None]) -> None:
+    loop = asyncio.get_running_loop()
+    meters, traced = Meters(), spans()
+    admission = Admission(journal, committed=meters.commit)
+    meters.watch(admission)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError, RuntimeError):
+            loop.add_signal_handler(number, stop.set)
+    named: list[str] = []
+    streams = _grpc_server(
+        wanted, Push(admission, meters, token=wanted.token, timeout=wanted.timeout, spans=traced), named
+    )
+    if streams is not None:
+        await streams.start()
+    web = _http_server(
+        wanted, Http(admission, meters, token=wanted.token, timeout=wanted.timeout, spans=traced), named
+    )
+    served = asyncio.create_task(web.serve()) if web is not None else None
+    upkeep = asyncio.create_task(_upkeep(journal, admission, wanted.retention))
+    try:
+        if wanted.http is not None:
+            await _reachable(wanted.http, served)
+        ready(f"listening on {' and '.join(named)}, storing in {wanted.store}")
+        ends = [asyncio.create_task(stop.wait())] + ([served] if served else [])
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        upkeep.cancel()
+        if streams is not None:
+            await streams.stop(GRACE)
+        if web is not None and served is not None:
+            web.stop()
+            with suppress(asyncio.CancelledError, Exception):
+                await asyncio.wait_for(served, GRACE)
+        await admission.drain()
+
+
+def _grpc_server(wanted: Wanted, push: Push, named: list[str]) -> grpc.aio.Server | None:
+    if wanted.grpc is None:
+        return None
+    options = [("grpc.max_receive_message_length", MOST_BODY), ("grpc.so_reuseport", 0)]
+    server = grpc.aio.server(options=options)
+    server.add_generic_rpc_handlers((push.handler(),))
+    address = str(wanted.grpc)
+    try:
+        if wanted.certificate and wanted.key:
+            authority = wanted.authority.read_bytes() if wanted.authority else None
+            pairs = [(wanted.key.read_bytes(), wanted.certificate.read_bytes())]
+            secure = grpc.ssl_server_credentials(pairs, authority, require_client_auth=authority is not None)
+            port = server.add_secure_port(address, secure)
+        else:
+            port = server.add_insecure_port(address)
+    except (RuntimeError, OSError) as error:
+        raise InputError(f"--grpc {address}: cannot listen there: {error}") from None
+    named.append(f"grpc://{Address(wanted.grpc.host, port)}")
+    return server
+
+
+def _http_server(wanted: Wanted, app: Http, named: list[str]) -> Any:
+    if wanted.http is None:
+        return None
+    _free(wanted.http)
+    named.append(f"{'https' if wanted.certificate else 'http'}://{wanted.http}")
+    return Server(
+        app,
+        address=wanted.http.host,
+        port=wanted.http.port,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        log_enabled=False,
+        backlog=1024,
+        backpressure=1024,
+        ssl_cert=wanted.certificate,
+        ssl_key=wanted.key,
+        ssl_ca=wanted.authority,
+        ssl_client_verify=wanted.authority is not None,
+    )
+
+
+def _free(address: Address) -> None:
+    """Granian would share a port with another server that does; two of them would each get some of the alerts.
+    Raises InputError where the address can't be had alone."""
+    try:
+        family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind((address.host, address.port))
+    except OSError as error:
+        raise InputError(f"--http {address}: cannot listen there: {error.strerror or error}") from None
+
+
+async def _reachable(address: Address, served: asyncio.Task[None] | None) -> None:
+    """Returns when somebody can connect. Raises InputError where the server ended instead."""
+    while True:
+        if served is not None and served.done():
+            error = served.exception()
+            raise InputError(f"--http {address}: cannot listen there: {error or 'the server ended'}")
+        try:
+            _, writer = await asyncio.open_connection(address.host, address.port)
+            writer.close()
+            return
+        except OSError:
+            await asyncio.sleep(0.02)
+
+
+async def _upkeep(journal: Journal, admission: Admission, retention: int) -> None:
+    """Checkpoints, packing and forgetting. Checkpoints run beside commits; the rest goes in while nothing waits."""
+    loop = asyncio.get_running_loop()
+    packed = loop.time()
+    while True:
+        await asyncio.sleep(CHECKPOINT)
+        with suppress(RulegenError):
+            await asyncio.to_thread(journal.checkpoint)
+        if loop.time() - packed > PACK:
+            packed = loop.time()
+            now = time.time_ns() // 1_000_000
+            with suppress(RulegenError):
+                await admission.aside(partial(_kept, journal, now, retention))
+
+
+def _kept(journal: Journal, now: int, retention: int) -> None:
+    journal.pack(now - SETTLED)
+    journal.forget(now - retention)

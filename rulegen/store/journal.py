@@ -1,0 +1,194 @@
+"""The one writer of a store: sightings in, durable when it returns."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from rulegen.errors import InputError
+from rulegen.store.merge import Periods, merged
+from rulegen.store.schema import MONTH, failure, writing
+
+KNOWN = 500_000  # label sets whose number is remembered
+PACKED_AT_ONCE = 20_000  # episodes that one step of packing takes, so that no commit waits long
+
+# As merge.merged: the one that reaches further says whether it is open; at a tie an end that was told wins.
+_UPSERT = """
+INSERT INTO episode (labelset, start, last, open) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (labelset, start) DO UPDATE SET
+  open = CASE WHEN excluded.last > last THEN excluded.open WHEN excluded.last < last THEN open
+         ELSE min(open, excluded.open) END,
+  last = max(last, excluded.last)
+"""
+
+
+class Sighting(NamedTuple):
+    """An alert as one message showed it: its ``labels`` as the store has them, ``start`` and ``last`` in ms, and
+    ``open``: 1 where it still fires, 0 where ``last`` is its end."""
+
+    labels: str
+    start: int
+    last: int
+    open: int
+
+
+class Journal:
+    """Opens the store at ``path`` for writing; not thread-safe, but for :meth:`checkpoint`.
+
+    Raises InputError for what is no store, can't be written, or has a writer.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = _locked(path)
+        try:
+            self._store = writing(path)
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self._ids: dict[str, int] = {}
+
+    def write(self, sightings: Sequence[Sighting]) -> None:
+        """All of ``sightings``, or none. Returns when they are on the disk: after the commit's fsync.
+
+        The same sighting again changes nothing. Raises RulegenError where the disk is full or fails.
+        """
+        store = self._store
+        fresh: dict[str, int] = {}
+        try:
+            store.execute("BEGIN IMMEDIATE")
+            try:
+                rows = [(self._id(one.labels, fresh), one.start, one.last, one.open) for one in sightings]
+                store.executemany(_UPSERT, rows)
+                store.execute("COMMIT")
+            except BaseException:
+                if store.in_transaction:
+                    store.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise failure(self.path, error) from None
+        if len(self._ids) + len(fresh) > KNOWN:
+            self._ids.clear()
+        self._ids |= fresh
+
+    def pack(self, before: int) -> int:
+        """Puts up to ``PACKED_AT_ONCE`` episodes that were last seen before ``before`` (ms) with the others of their
+        label set and month. Returns how many; 0 when nothing is left to pack."""
+        try:
+            rows = self._store.execute(
+                "SELECT labelset, start / ?1, start, last, open FROM episode WHERE last < ?2 ORDER BY 1, 3 LIMIT ?3",
+                (MONTH, before, PACKED_AT_ONCE),
+            ).fetchall()
+            if rows:
+                self._store.execute("BEGIN IMMEDIATE")
+                try:
+                    self._pack(rows)
+                    self._store.execute("COMMIT")
+                except BaseException:
+                    if self._store.in_transaction:
+                        self._store.execute("ROLLBACK")
+                    raise
+        except sqlite3.Error as error:
+            raise failure(self.path, error) from None
+        return len(rows)
+
+    def forget(self, before: int) -> None:
+        """Takes out what ended before ``before`` (ms): episodes singly, packed ones by the whole month; and label
+        sets that nothing is left of."""
+        try:
+            with self._store:  # one transaction
+                self._store.execute("BEGIN IMMEDIATE")
+                self._store.execute("DELETE FROM episode WHERE last < ?", (before,))
+                self._store.execute("DELETE FROM packed WHERE (month + 1) * ? < ?", (MONTH, before))
+                self._store.execute(
+                    "DELETE FROM labelset WHERE NOT EXISTS (SELECT 1 FROM episode WHERE labelset = id) "
+                    "AND NOT EXISTS (SELECT 1 FROM packed WHERE labelset = id)"
+                )
+        except sqlite3.Error as error:
+            raise failure(self.path, error) from None
+        self._ids.clear()
+
+    def checkpoint(self) -> None:
+        """Moves what the log holds into the database, as far as no reader needs it. On a connection of its own, so
+        that it may run beside :meth:`write`."""
+        aside = sqlite3.connect(self.path, isolation_level=None, timeout=0)
+        try:
+            aside.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.Error as error:
+            raise failure(self.path, error) from None
+        finally:
+            aside.close()
+
+    def close(self) -> None:
+        self._store.close()
+        os.close(self._lock)
+
+    def _id(self, labels: str, fresh: dict[str, int]) -> int:
+        found = self._ids.get(labels) or fresh.get(labels)
+        if found is None:
+            row = self._store.execute("SELECT id FROM labelset WHERE labels = ?", (labels,)).fetchone()
+            if row is None:
+                cursor = self._store.execute("INSERT INTO labelset (labels) VALUES (?)", (labels,))
+                found = int(cursor.lastrowid or 0)
+            else:
+                found = int(row[0])
+            fresh[labels] = found
+        return found
+
+    def _pack(self, rows: Sequence[tuple[int, int, int, int, int]]) -> None:
+        table = np.array(rows, dtype=np.int64).reshape(-1, 5)
+        cuts = np.flatnonzero((np.diff(table[:, :2], axis=0) != 0).any(axis=1)) + 1
+        for part in np.split(table, cuts):
+            labelset, month = int(part[0, 0]), int(part[0, 1])
+            new = Periods(part[:, 2], part[:, 3], part[:, 4].astype(np.bool_))
+            found = self._store.execute(
+                "SELECT starts, lasts, opens FROM packed WHERE labelset = ? AND month = ?", (labelset, month)
+            ).fetchone()
+            self._put(labelset, month, merged(unpacked(*found), new) if found else new)
+        self._store.executemany("DELETE FROM episode WHERE labelset = ? AND start = ?", table[:, [0, 2]].tolist())
+
+    def _put(self, labelset: int, month: int, periods: Periods) -> None:
+        blobs = (periods.start.astype("<i8"), periods.last.astype("<i8"), periods.open.astype("u1"))
+        self._store.execute(
+            "INSERT OR REPLACE INTO packed VALUES (?, ?, ?, ?, ?)",
+            (labelset, month, *(blob.tobytes() for blob in blobs)),
+        )
+
+
+def unpacked(starts: bytes, lasts: bytes, opens: bytes) -> Periods:
+    """A row of ``packed``. Raises ValueError where its columns are not of one length."""
+    start, last = np.frombuffer(starts, dtype="<i8"), np.frombuffer(lasts, dtype="<i8")
+    open = np.frombuffer(opens, dtype="u1").astype(np.bool_)
+    if not len(start) == len(last) == len(open):
+        raise ValueError("columns of different length")
+    return Periods(start.astype(np.int64), last.astype(np.int64), open)
+
+
+def written(path: Path, sightings: Iterable[Sighting]) -> None:
+    """Makes a store of ``sightings``, or adds them to one. Raises InputError and RulegenError as :class:`Journal`."""
+    journal = Journal(path)
+    try:
+        journal.write(list(sightings))
+    finally:
+        journal.close()
+
+
+def _locked(path: Path) -> int:
+    """Holds ``path``'s lock file until closed: SQLite itself would let two writers take turns."""
+    name = path.with_name(f".{path.name}.lock")
+    try:
+        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise InputError(f"{path}: another process writes it; only one may") from None
+    return handle

@@ -1,0 +1,93 @@
+"""``--proposer model`` and ``--deadline``, from end to end on a small history."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small
+from conftest import Run
+from servers import Reply, Request, answering, free_port
+
+FILES = ("--metrics", "metrics.om", "--rules", "rules.yml")
+WHOLE = f"{small.START}..{small.START + small.MINUTES * 60}"
+JUDGED = ("--incidents", "incidents.csv", "--judged", WHOLE, "--lead", "0s")
+SECRET = "tok-77aa01"
+
+
+def evidence(out: str = "out") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((Path(out) / "suggestions.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--proposer", "oracle"), "--proposer: 'oracle' is neither search nor model"),
+        (("--model", "a.gguf"), "--model is only used with --proposer model"),
+        (("--model-url", "http://h"), "--model-url is only used with --proposer model"),
+        (
+            ("--proposer", "model", "--model", "a", "--model-url", "http://h"),
+            "--model and --model-url are two models",
+        ),
+        (("--proposer", "model", "--model", "a", "--model-name", "b"), "--model-name is only used with --model-url"),
+        (("--proposer", "model", "--model-url", "h:80"), "--model-url: 'h:80' is not the root of an API"),
+        (("--prompt", "long"), "--prompt: 'long' is neither auto, terse nor explained"),
+        (("--deadline", "soon"), "--deadline"),
+        (("--deadline", "0s"), "--deadline"),
+        (("--rounds", "-1"), "--rounds: -1 is too few"),
+        (("--polish", "-1"), "--polish: -1 is too few"),
+    ],
+)
+def test_options_that_cannot_be_meant(options: tuple[str, ...], said: str, home: Path, rulegen: Run) -> None:
+    done = rulegen("suggest", "-q", *FILES, *JUDGED, *options, "--out", "out")
+    assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not (home / "out").exists()
+
+
+def test_a_server_that_is_down_degrades_to_search(home: Path, rulegen: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RULEGEN_MODEL_TOKEN", SECRET)
+    url = f"http://127.0.0.1:{free_port()}"
+    assert rulegen("suggest", "-q", *FILES, *JUDGED, "--out", "search").returncode == 0
+    asked = ("--proposer", "model", "--model-url", url)
+    done = rulegen("suggest", "-q", *FILES, *JUDGED, *asked, "--out", "out")
+    assert done.returncode == 0 and done.stderr == ""
+    assert f"the model failed, so search proposed instead: {url}/v1: cannot be reached" in done.stdout
+    assert (home / "out/rules/rules.yml").read_bytes() == (home / "search/rules/rules.yml").read_bytes()
+    everything = b"".join(path.read_bytes() for path in Path("out").rglob("*") if path.is_file())
+    assert SECRET not in done.stdout and SECRET.encode() not in everything
+    strict = rulegen("suggest", "-q", "--strict", *FILES, *JUDGED, *asked, "--out", "strict")
+    assert strict.returncode == 1 and strict.stderr.startswith(f"rulegen: {url}/v1: cannot be reached")
+
+
+def test_a_server_that_proposes_hears_the_verdict_and_fails_later(home: Path, rulegen: Run) -> None:
+    prompts: list[str] = []
+
+    def answer(request: Request) -> Reply:
+        prompt = json.loads(request.body)["messages"][0]["content"]
+        prompts.append(prompt)
+        if "tried {" in prompt:
+            return Reply("overloaded", 503)
+        text = '{"template":"hold","slots":{"for":"1h","keep_firing_for":"0s"}}'
+        return Reply(json.dumps({"choices": [{"message": {"content": text}}]}))
+
+    with answering(answer) as url:
+        asked = ("--proposer", "model", "--model-url", url, "--model-name", "big", "--samples", "1")
+        done = rulegen("suggest", "-q", *FILES, *JUDGED, *asked, "--out", "out")
+    assert done.returncode == 0 and done.stderr == ""
+    assert "Proposed by big, asked for 1 changes of each rule, and again 1 times" in done.stdout
+    assert "the model failed, so search proposed instead from there on" in done.stdout and "503" in done.stdout
+    assert len(prompts) == 2 and prompts[1].startswith(prompts[0].rpartition("\n")[0])
+    assert evidence()["accepted"]  # by search
+
+
+def test_a_deadline(home: Path, rulegen: Run) -> None:
+    assert rulegen("suggest", "-q", *FILES, *JUDGED, "--out", "calm").returncode == 0
+    done = rulegen("suggest", "-q", *FILES, *JUDGED, "--deadline", "1h", "--out", "out")
+    assert done.returncode == 0 and "the deadline passed" not in done.stdout
+    calm, timed = (
+        {path.name: path.read_bytes() for path in Path(out).rglob("*") if path.is_file()} for out in ("calm", "out")
+    )
+    assert calm == timed

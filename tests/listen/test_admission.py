@@ -1,0 +1,191 @@
+"""The queue before the store, with a store that takes as long as the test says."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from rulegen.errors import RulegenError
+from rulegen.listen import admission as module
+from rulegen.listen.admission import Admission, Batch, Cost, Refusal
+from rulegen.store.journal import Sighting
+
+ONE = (Sighting("{}", 1, 2, 0),)
+WAIT = 10.0
+
+
+@dataclass
+class Slow:
+    """A store whose commits wait for the test."""
+
+    go: threading.Event = field(default_factory=threading.Event)
+    written: list[int] = field(default_factory=list)
+    broken: bool = False
+
+    def write(self, sightings: Sequence[Sighting]) -> None:
+        assert self.go.wait(WAIT)
+        if self.broken:
+            raise RulegenError("the disk is full")
+        self.written.append(len(sightings))
+
+
+class Settled(list[Refusal | None]):
+    """What batches were settled with, in order."""
+
+    def batch(self, left: float, sightings: Sequence[Sighting] = ONE) -> Batch:
+        return Batch(sightings, asyncio.get_running_loop().time() + left, self.append)
+
+
+def played(play: Callable[[Slow, Admission, Settled], object]) -> tuple[Slow, Settled]:
+    """Runs ``play``, lets the store go on, and drains."""
+
+    async def run() -> tuple[Slow, Settled]:
+        store, settled = Slow(), Settled()
+        admission = Admission(store)
+        result = play(store, admission, settled)
+        if asyncio.iscoroutine(result):
+            await result
+        store.go.set()
+        await asyncio.wait_for(admission.drain(), WAIT)
+        assert admission.queued == 0
+        return store, settled
+
+    return asyncio.run(run())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WAIT):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+def test_settled_after_the_write() -> None:
+    async def play(store: Slow, admission: Admission, settled: Settled) -> None:
+        assert admission.submit(settled.batch(5)) is None
+        await asyncio.sleep(0.05)
+        assert settled == [] and store.written == []
+
+    store, settled = played(play)
+    assert settled == [None] and store.written == [1]
+
+
+def test_who_comes_during_a_commit_shares_the_next() -> None:
+    async def play(store: Slow, admission: Admission, settled: Settled) -> None:
+        admission.submit(settled.batch(5))
+        await until(lambda: admission._busy == 1)
+        for _ in range(7):
+            assert admission.submit(settled.batch(5)) is None
+
+    store, settled = played(play)
+    assert store.written == [1, 7] and settled == [None] * 8
+
+
+def test_refused_at_once_when_it_would_be_late() -> None:
+    async def play(store: Slow, admission: Admission, settled: Settled) -> None:
+        admission.cost = Cost(commit=0.5, alert=0.001)
+        assert admission.submit(settled.batch(0.4)) is Refusal.QUEUE
+        assert admission.submit(settled.batch(0.6)) is None
+        await until(lambda: admission._busy == 1)
+        # One commit is under way, and what waits goes into the next: about a second for either.
+        assert admission.submit(settled.batch(0.9)) is Refusal.QUEUE
+        assert admission.submit(settled.batch(1.2)) is None
+        assert admission.submit(settled.batch(1.2, ONE * 300)) is Refusal.QUEUE
+        assert admission.submit(settled.batch(1.4, ONE * 300)) is None
+
+    _, settled = played(play)
+    assert settled == [None] * 3  # the refused are never settled
+
+
+def test_expired_while_it_waited() -> None:
+    async def play(store: Slow, admission: Admission, settled: Settled) -> None:
+        admission.cost = Cost(commit=0.0, alert=0.0)
+        admission.submit(settled.batch(5))
+        await until(lambda: admission._busy == 1)
+        assert admission.submit(settled.batch(0.05)) is None
+        await asyncio.sleep(0.1)
+
+    store, settled = played(play)
+    assert settled == [None, Refusal.EXPIRED] and store.written == [1]
+
+
+def test_who_leaves_frees_the_place_before_any_work() -> None:
+    async def play(store: Slow, admission: Admission, settled: Settled) -> None:
+        admission.submit(settled.batch(5))
+        await until(lambda: admission._busy == 1)
+        gone, stays = settled.batch(5, ONE * 1000), settled.batch(5)
+        assert admission.submit(gone) is None and admission.submit(stays) is None
+        before = admission.wait(1)
+        admission.leave(gone)
+        assert admission.wait(1) < before and admission.queued == 2
+
+    store, settled = played(play)
+    assert store.written == [1, 1] and settled == [None, None]
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_QUEUED", 100)
+
+    async def play(store: Slow, admission: Admission, settled: Settled) -> None:
+        assert admission.submit(settled.batch(1e9, ONE * 60)) is None
+        assert admission.submit(settled.batch(1e9, ONE * 60)) is Refusal.MEMORY
+        assert admission.submit(settled.batch(1e9, ONE * 40)) is None
+
+    played(play)
+
+
+def test_a_broken_store_refuses_and_recovers() -> None:
+    async def play(store: Slow, admission: Admission, settled: Settled) -> None:
+        store.broken = True
+        store.go.set()
+        admission.submit(settled.batch(5))
+        await until(lambda: len(settled) == 1)
+        assert settled == [Refusal.DISK] and admission.broken == "the disk is full"
+        store.broken = False
+        admission.submit(settled.batch(5))
+        await until(lambda: len(settled) == 2)
+        assert settled[1] is None and not admission.broken
+
+    played(play)
+
+
+def test_nothing_is_taken_once_it_drains_and_all_that_waits_is_written() -> None:
+    async def play(store: Slow, admission: Admission, settled: Settled) -> None:
+        for _ in range(50):
+            admission.submit(settled.batch(60))
+        drain = asyncio.create_task(admission.drain())
+        await asyncio.sleep(0.02)
+        assert admission.submit(settled.batch(60)) is Refusal.STOPPING
+        store.go.set()
+        await asyncio.wait_for(drain, WAIT)
+        assert settled == [None] * 50
+
+    played(play)
+
+
+def test_work_aside_runs_between_commits_and_its_error_comes_back() -> None:
+    async def play(store: Slow, admission: Admission, settled: Settled) -> None:
+        store.go.set()
+        seen: list[str] = []
+        await admission.aside(lambda: seen.append(threading.current_thread().name))
+        assert seen == ["commit"]
+        with pytest.raises(ZeroDivisionError):
+            await admission.aside(lambda: 1 // 0)
+        assert admission.submit(settled.batch(5)) is None
+
+    assert played(play)[1] == [None]
+
+
+def test_the_cost_follows_what_was_measured() -> None:
+    cost = Cost()
+    for _ in range(200):
+        cost.measured(1, 0.004)
+        cost.measured(10_000, 0.104)
+    assert cost.of(1) == pytest.approx(0.004, rel=0.1)
+    assert cost.of(10_000) == pytest.approx(0.104, rel=0.1)
+    for _ in range(100):
+        cost.measured(1, 0.2)
+    assert cost.of(1) > 0.15

@@ -1,0 +1,182 @@
+"""Acknowledged means durable: killed at any moment, on a full disk, and by the order of system calls."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import re
+import resource
+import sqlite3
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import grpc
+import httpx
+from listening import Listening, alert, listening, post
+from servers import binary
+
+from rulegen.ingest.store import read_kept
+from rulegen.listen.listen_pb2 import Ack, AlertBatch
+from rulegen.listen.push import PUSH
+
+KILLS = int(os.environ.get("KILLS", "8"))
+SEED = int(os.environ.get("SEED", "0"))
+NOW = int(time.time())
+
+
+def episode(number: int) -> dict[str, object]:
+    return alert("K", NOW - 80_000 + number, NOW - 100, number=str(number))
+
+
+class Load:
+    """Sends alerts over HTTP and gRPC until it can't, each number once, and remembers which were acknowledged."""
+
+    def __init__(self, first: int) -> None:
+        self.next, self.sent, self.acknowledged = first, set[int](), set[int]()
+        self.lock = threading.Lock()
+
+    def number(self) -> int:
+        with self.lock:
+            self.next += 1
+            self.sent.add(self.next)
+            return self.next
+
+    def over_http(self, one: Listening) -> None:
+        with httpx.Client(timeout=10) as client:
+            while True:
+                numbers = [self.number() for _ in range(random.choice((1, 5)))]
+                try:
+                    answer = client.post(f"{one.http}/api/v2/alerts", json=[episode(number) for number in numbers])
+                except httpx.HTTPError:
+                    return
+                if answer.status_code == 200:
+                    self.acknowledged.update(numbers)
+
+    def over_grpc(self, one: Listening) -> None:
+        asyncio.run(self._stream(one))
+
+    async def _stream(self, one: Listening) -> None:
+        by_sequence: dict[int, int] = {}
+
+        async def requests():  # type: ignore[no-untyped-def] # an iterator of bytes
+            sequence = 0
+            while True:
+                sequence += 1
+                by_sequence[sequence] = number = self.number()
+                batch = AlertBatch(sequence=sequence)
+                labels = {"alertname": "K", "number": str(number)}
+                start = (NOW - 80_000 + number) * 1000
+                batch.alerts.add(labels=labels, starts_at_ms=start, ends_at_ms=(NOW - 100) * 1000)
+                yield batch.SerializeToString()
+                if sequence % 20 == 0:
+                    await asyncio.sleep(0.001)
+
+        try:
+            async with grpc.aio.insecure_channel(one.grpc) as channel:
+                done = 0
+                async for raw in channel.stream_stream(PUSH)(requests()):
+                    ack = Ack.FromString(raw)
+                    refused = {each.sequence for each in ack.refused}
+                    for sequence in range(done + 1, ack.sequence + 1):
+                        if sequence not in refused:
+                            self.acknowledged.add(by_sequence[sequence])
+                    done = ack.sequence
+        except grpc.aio.AioRpcError:
+            return
+
+
+def test_killed_at_any_moment(tmp_path: Path) -> None:
+    """KILLS says how often; SEED when."""
+    drawn = random.Random(SEED)
+    store, first, acknowledged, sent = tmp_path / "s.db", 0, set[int](), set[int]()
+    for _ in range(KILLS):
+        load = Load(first)
+        with listening(store) as one:
+            threads = [threading.Thread(target=way, args=(one,)) for way in (load.over_http, load.over_grpc)]
+            for thread in threads:
+                thread.start()
+            _wait(load)
+            time.sleep(drawn.uniform(0.0, 0.4))
+            one.kill()
+            for thread in threads:
+                thread.join(timeout=30)
+                assert not thread.is_alive()
+        assert load.acknowledged
+        first = load.next
+        acknowledged |= load.acknowledged
+        sent |= load.sent
+        found, joined = read_kept(store)
+        kept = [int(each.labels["number"]) for each in found]
+        assert len(kept) == len(set(kept)) and joined == 0, "doubled"
+        assert acknowledged <= set(kept), "an acknowledged alert is lost"
+        assert set(kept) <= sent, "an alert that nobody sent"
+    check = sqlite3.connect(store)
+    assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    check.close()
+
+
+def _wait(load: Load) -> None:
+    """Until something was acknowledged, however slow the machine is."""
+    deadline = time.monotonic() + 30
+    while not load.acknowledged and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
+def test_no_answer_before_its_fsync(tmp_path: Path) -> None:
+    """The server's system calls in order: between the arrival of an alert and its answer lies a sync of the log."""
+    trace = tmp_path / "trace"
+    calls = "trace=fdatasync,fsync,pwrite64,recvfrom,read,sendto,sendmsg,write,writev"
+    before = (binary("strace"), "-f", "-tt", "-y", "-s", "300", "-e", calls, "-o", str(trace))
+    with listening(tmp_path / "s.db", before=before) as one:
+        for number in range(20):
+            assert post(one, [episode(number)]).status_code == 200
+        subprocess.run(["pkill", "-TERM", "-P", str(one.process.pid)], check=False, timeout=20)
+        one.process.wait(timeout=30)
+    events = list(_events(trace.read_text(errors="replace")))
+    assert [what for what in events if what == "answer"] == ["answer"] * 20
+    durable = False
+    for what in events:
+        if what == "asked":
+            durable = False
+        elif what == "synced":
+            durable = True
+        elif what == "answer":
+            assert durable, "an answer left before the log was synced"
+
+
+def _events(text: str):  # type: ignore[no-untyped-def] # words
+    for line in text.splitlines():
+        if re.search(r"(recvfrom|read)\(.*POST /api/v2/alerts", line) or "POST /api/v2/alerts" in line:
+            yield "asked"
+        elif re.search(r"fdatasync(\(\d+<[^>]*s\.db-wal>\)| resumed>\)) += 0", line):
+            yield "synced"
+        elif "HTTP/1.1 200 OK" in line:
+            yield "answer"
+
+
+def test_a_full_disk_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
+    """A limit on file size stands in for a disk that is full: SQLite's writes then fail in the same way."""
+    store = tmp_path / "s.db"
+    with listening(store) as one:
+        assert post(one, [episode(0)]).status_code == 200
+        limits = resource.prlimit(one.process.pid, resource.RLIMIT_FSIZE)
+        size = (tmp_path / "s.db-wal").stat().st_size + 20_000
+        resource.prlimit(one.process.pid, resource.RLIMIT_FSIZE, (size, limits[1]))
+        taken, refused = [0], []
+        for number in range(1, 200):
+            answer = post(one, [episode(number)])
+            (taken if answer.status_code == 200 else refused).append(number)
+            if refused:
+                assert answer.status_code == 503 and "retry-after" in answer.headers
+                break
+        assert refused
+        assert httpx.get(f"{one.http}/-/ready").status_code == 503
+        resource.prlimit(one.process.pid, resource.RLIMIT_FSIZE, limits)
+        assert post(one, [episode(500)]).status_code == 200  # room again
+        assert httpx.get(f"{one.http}/-/ready").status_code == 200
+        one.stop()
+    kept = {int(each.labels["number"]) for each in read_kept(store)[0]}
+    assert kept == {*taken, 500}

@@ -1,0 +1,305 @@
+"""`rulegen listen` as a process: what comes in, what is refused, who may, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+from listening import LISTEN, Listening, alert, listening, post
+
+from rulegen.core.alert import Episode
+from rulegen.core.labels import Labels
+from rulegen.core.spans import Span
+from rulegen.errors import UpstreamError
+from rulegen.ingest.store import read_kept
+from rulegen.listen.http import MOST_BODY
+from rulegen.listen.listen_pb2 import Ack, AlertBatch
+from rulegen.listen.push import PUSH, push_stream
+
+NOW = int(time.time())
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
+    with listening(tmp_path_factory.mktemp("listen") / "s.db") as one:
+        yield one
+
+
+def kept(one: Listening, name: str) -> list[tuple[int, int, bool]]:
+    """Episodes of that alert, in Unix seconds."""
+    found = read_kept(one.store)[0]
+    return [(each.span.start // 1000, each.span.end // 1000, each.open) for each in found if each.name == name]
+
+
+def test_prometheus_way(server: Listening) -> None:
+    answer = post(server, [alert("P", NOW - 600, NOW - 300, pod="a"), alert("P", NOW - 200, NOW + 240)])
+    assert (answer.status_code, answer.text) == (200, "{}")
+    assert kept(server, "P")[0] == (NOW - 600, NOW - 300, False)
+    start, seen, open_ = kept(server, "P")[1]
+    assert start == NOW - 200 and open_ and abs(seen - time.time()) < 60  # its end lies ahead: it still fires
+    post(server, [alert("P", NOW - 200, NOW - 100)])  # told later, but over by then: it was seen firing after that
+    assert kept(server, "P")[1][:2] == (start, seen)
+
+
+def test_the_same_again_is_not_counted_twice(server: Listening) -> None:
+    for _ in range(3):
+        post(server, [alert("Twice", NOW - 600, NOW - 300)])
+    assert kept(server, "Twice") == [(NOW - 600, NOW - 300, False)]
+
+
+def test_alertmanagers_webhook(server: Listening) -> None:
+    payload = {
+        "version": "4",
+        "groupKey": "g",
+        "status": "firing",
+        "alerts": [{"status": "resolved"} | alert("H", NOW - 90, NOW - 30)],
+    }
+    assert httpx.post(f"{server.http}/webhook", json=payload).status_code == 200
+    assert kept(server, "H") == [(NOW - 90, NOW - 30, False)]
+
+
+def test_grpc_and_its_client(server: Listening) -> None:
+    episodes = [
+        Episode(Labels({"alertname": "G", "n": str(n)}), Span((NOW - 500 + n) * 1000, (NOW - 100) * 1000), n % 2 == 0)
+        for n in range(100)
+    ]
+    sent = asyncio.run(push_stream(f"grpc://{server.grpc}", episodes, batch=7, timeout=5.0, token="", authority=None))
+    assert sent == 100
+    assert [one for one in read_kept(server.store)[0] if one.name == "G"] == episodes
+
+
+async def stream(address: str, *messages: bytes) -> list[Ack]:
+    async with grpc.aio.insecure_channel(address) as channel:
+        call = channel.stream_stream(PUSH)(iter(messages))
+        return [Ack.FromString(raw) async for raw in call]
+
+
+def batch(sequence: int, name: str, **others: int) -> bytes:
+    one = AlertBatch(sequence=sequence, **others)
+    one.alerts.add(labels={"alertname": name}, starts_at_ms=(NOW - 50) * 1000, ends_at_ms=(NOW - 10) * 1000)
+    return one.SerializeToString()
+
+
+def test_a_bad_batch_is_refused_and_the_others_are_kept(server: Listening) -> None:
+    acks = asyncio.run(stream(server.grpc, batch(1, "Good"), batch(2, ""), batch(3, "Better")))
+    assert acks[-1].sequence == 3
+    (refused,) = [one for ack in acks for one in ack.refused]
+    assert (refused.sequence, refused.code) == (2, 3) and "alertname" in refused.message
+    assert kept(server, "Good") and kept(server, "Better")
+
+
+@pytest.mark.parametrize("messages", [[b"\xff\xff"], [batch(2, "X1"), batch(2, "X2")], [batch(0, "X3")]])
+def test_a_broken_stream_ends_with_invalid_argument(server: Listening, messages: list[bytes]) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as ended:
+        asyncio.run(stream(server.grpc, *messages))
+    assert ended.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_deadline_that_can_not_be_met_is_refused_at_once(server: Listening) -> None:
+    answer = post(server, [alert("Late", NOW - 600, NOW - 300)], **{"x-request-timeout": "0.0000001"})
+    assert answer.status_code == 429 and int(answer.headers["retry-after"]) >= 1
+    hook = httpx.post(f"{server.http}/webhook", json={}, headers={"x-request-timeout": "0.0000001"})
+    assert hook.status_code == 503  # which is what Alertmanager tries again after
+    acks = asyncio.run(stream(server.grpc, batch(1, "Late", timeout_ms=1), batch(2, "InTime")))
+    (refused,) = [one for ack in acks for one in ack.refused]
+    assert (refused.sequence, refused.code) == (1, 8) and refused.retry_after_ms > 0
+    assert kept(server, "InTime")
+    assert not kept(server, "Late")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        (b"", 400, "not alerts"),
+        (b"[", 400, "not alerts"),
+        (b'{"a": 1}', 400, "not alerts"),
+        (b"[" * 100_000, 400, "not alerts"),
+        (b'[{"labels": {"alertname": 5}}]', 400, "not alerts"),
+        (b'[{"labels": {"alertname": "\xff"}}]', 400, "not alerts"),
+        (b'[{"labels": {"alertname": "A"}, "startsAt": "yesterday"}]', 400, "not alerts"),
+        (b'[{"labels": {}}]', 400, "no alertname"),
+        (b'[{"labels": {"alertname": "A", "": "x"}}]', 400, "label name of 0"),
+        (json.dumps([{"labels": {"alertname": "A" * 10_000}}]).encode(), 400, "label value of 10000"),
+        (json.dumps([alert("A", NOW, **{f"l{n}": "x" for n in range(200)})]).encode(), 400, "201 labels"),
+        (b'[{"labels": {"alertname": "A"}, "startsAt": "2999-01-01T00:00:00Z"}]', 400, "future"),
+        (
+            b'[{"labels": {"alertname": "A"}, "startsAt": "2026-01-02T00:00:00Z", "endsAt": "2026-01-01T00:00:00Z"}]',
+            400,
+            "ends before it starts",
+        ),
+        (b" " * (MOST_BODY + 1), 413, "at most"),
+    ],
+)
+def test_bad_bodies(server: Listening, body: bytes, status: int, words: str) -> None:
+    answer = httpx.post(f"{server.http}/api/v2/alerts", content=body, timeout=30)
+    assert answer.status_code == status and words in answer.text
+
+
+def test_the_good_among_bad_ones_are_kept(server: Listening) -> None:
+    answer = post(server, [{"labels": {"x": "y"}}, alert("Among", NOW - 600, NOW - 300)])
+    assert answer.status_code == 400 and "alert 0: no alertname" in answer.text and "other 1 are kept" in answer.text
+    assert kept(server, "Among")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/-/healthy", 200),
+        ("GET", "/-/ready", 200),
+        ("GET", "/metrics", 200),
+        ("GET", "/api/v2/alerts", 405),
+        ("POST", "/metrics", 405),
+        ("POST", "/api/v1/alerts", 404),
+        ("GET", "/../../etc/passwd", 404),
+    ],
+)
+def test_paths(server: Listening, method: str, path: str, status: int) -> None:
+    assert httpx.request(method, server.http + path).status_code == status
+
+
+def test_metrics_say_what_happened(server: Listening) -> None:
+    text = httpx.get(f"{server.http}/metrics").text
+    assert 'rulegen_listen_received_alerts_total{input="http"}' in text
+    assert "rulegen_listen_commit_seconds_count" in text and "rulegen_listen_queued_alerts 0.0" in text
+    assert 'rulegen_listen_refused_alerts_total{input="http",reason="queue"}' in text
+
+
+def test_a_body_that_comes_too_slowly(server: Listening) -> None:
+    host, _, port = server.http.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as one:
+        head = "POST /api/v2/alerts HTTP/1.1\r\nhost: x\r\nx-request-timeout: 0.5\r\ncontent-length: 100\r\n\r\n["
+        one.sendall(head.encode())
+        began = time.monotonic()
+        assert b" 408 " in one.recv(1000)
+        assert time.monotonic() - began < 10
+    assert httpx.get(f"{server.http}/-/healthy").status_code == 200
+
+
+def test_a_chunked_body_without_end_is_cut_off(server: Listening) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(2 * MOST_BODY // 65_536):
+            yield b" " * 65_536
+
+    with suppress(httpx.TransportError):  # where it hung up before all was sent
+        assert httpx.post(f"{server.http}/api/v2/alerts", content=endless(), timeout=30).status_code == 413
+    assert httpx.get(f"{server.http}/-/healthy").status_code == 200
+
+
+def test_a_token_is_asked_for(tmp_path: Path) -> None:
+    secret = "s3cret-token"
+    with listening(tmp_path / "s.db", environment={"RULEGEN_LISTEN_TOKEN": secret}) as one:
+        assert post(one, [alert("T", NOW - 9, NOW)]).status_code == 401
+        assert post(one, [alert("T", NOW - 9, NOW)], authorization="Bearer wrong").status_code == 401
+        assert httpx.get(f"{one.http}/metrics").status_code == 401
+        assert httpx.get(f"{one.http}/-/healthy").status_code == 200
+        assert post(one, [alert("T", NOW - 9, NOW - 1)], authorization=f"Bearer {secret}").status_code == 200
+        for token, works in (("wrong", False), (secret, True)):
+            push = push_stream(f"grpc://{one.grpc}", [EPISODE], batch=1, timeout=5.0, token=token, authority=None)
+            if works:
+                assert asyncio.run(push) == 1
+            else:
+                with pytest.raises(UpstreamError, match="UNAUTHENTICATED"):
+                    asyncio.run(push)
+        assert one.stop() == 0
+    assert secret not in one.log.read_text()
+
+
+EPISODE = Episode(Labels({"alertname": "E"}), Span((NOW - 50) * 1000, (NOW - 10) * 1000))
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    home = tmp_path_factory.mktemp("tls")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem"]
+    subprocess.run([*command, *names], cwd=home, check=True, capture_output=True, timeout=60)
+    return home / "cert.pem", home / "key.pem"
+
+
+def test_tls(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    cert, key = certificate
+    with listening(tmp_path / "s.db", "--tls-cert", str(cert), "--tls-key", str(key), scheme="https") as one:
+        body = [alert("S", NOW - 9, NOW - 1)]
+        assert (
+            httpx.post(
+                f"{one.http}/api/v2/alerts", json=body, verify=ssl.create_default_context(cafile=cert)
+            ).status_code
+            == 200
+        )
+        push = push_stream(f"grpcs://{one.grpc}", [EPISODE], batch=1, timeout=5.0, token="", authority=cert)
+        assert asyncio.run(push) == 1
+        with pytest.raises(httpx.TransportError):
+            httpx.post(one.http.replace("https", "http") + "/api/v2/alerts", json=body)
+
+
+def told(*flags: str) -> str:
+    done = subprocess.run([*LISTEN, *flags], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--http", "0.0.0.0:9095"), "reachable from elsewhere"),
+        (("--http", "[::]:9095"), "reachable from elsewhere"),
+        (("--grpc", "10.0.0.1:1"), "reachable from elsewhere"),
+        (("--http", "nonsense"), "no HOST:PORT"),
+        (("--http", "", "--grpc", ""), "nothing to listen on"),
+        (("--tls-cert", "/nowhere.pem"), "no such file"),
+        (("--request-timeout", "0s"), "too short"),
+    ],
+)
+def test_options_that_can_not_be(tmp_path: Path, flags: tuple[str, ...], words: str) -> None:
+    assert words in told("--store", str(tmp_path / "s.db"), *flags)
+
+
+def test_a_port_that_is_taken(tmp_path: Path, server: Listening) -> None:
+    address = server.http.removeprefix("http://")
+    assert "cannot listen there" in told("--store", str(tmp_path / "s.db"), "--http", address, "--grpc", "")
+    assert "cannot listen there" in told("--store", str(tmp_path / "t.db"), "--grpc", server.grpc, "--http", "")
+
+
+def test_two_writers_of_one_store(server: Listening) -> None:
+    assert "another process writes it" in told("--store", str(server.store), "--http", "127.0.0.1:0")
+
+
+def test_a_stop_drains(tmp_path: Path) -> None:
+    with listening(tmp_path / "s.db") as one:
+        assert post(one, [alert("D", NOW - 600, NOW - 300)]).status_code == 200
+        assert one.stop() == 0
+    assert kept(one, "D") == [(NOW - 600, NOW - 300, False)]
+    assert not (tmp_path / "s.db-wal").exists() or (tmp_path / "s.db-wal").stat().st_size == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write what is read-only")
+def test_a_read_only_directory(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        assert "cannot be written" in told("--store", str(tmp_path / "s.db"))
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_suggest_works_on_it(server: Listening, tmp_path: Path) -> None:
+    start = NOW - 2 * 86_400
+    lengths = [1200 if n % 12 == 5 else 60 for n in range(96)]  # mostly a minute, now and then twenty
+    flaps = [alert("Flaps", start + 1800 * n, start + 1800 * n + length) for n, length in enumerate(lengths)]
+    assert post(server, flaps).status_code == 200
+    command = [*LISTEN[:-1], "suggest", "-q", "--store", str(server.store), "--out", str(tmp_path / "out")]
+    done = subprocess.run([*command, "--ignore-shorter-than", "5m"], capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert "grade of the evidence: alerts" in done.stdout
+    evidence = json.loads((tmp_path / "out" / "suggestions.json").read_text())
+    assert "Flaps" in {one["rule"]["name"] for one in evidence["accepted"]}
