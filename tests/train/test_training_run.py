@@ -69,11 +69,13 @@ def test_stopping_and_going_on_equals_going_straight_on(
 
 def test_a_longer_run_goes_on_from_before_the_rate_fell(material: Material, tokenizer: Any, tmp_path: Path) -> None:
     short, epochs = training(material, tokenizer, tmp_path / "a", Schedule(8, 3e-3, 512, warmup=2, fall=0.5))
-    short.train(epochs, Rhythm(), dict, lambda _: None)
+    short.train(epochs, Rhythm(report=3), dict, lambda _: None)
     longer = Schedule(16, 3e-3, 512, warmup=2, fall=0.5)
     on, epochs = training(material, tokenizer, tmp_path / "a", longer)
     assert on.place.step == 4
-    on.train(epochs, Rhythm(), dict, lambda _: None)
+    on.train(epochs, Rhythm(report=3), dict, lambda _: None)
+    log = [json.loads(line)["step"] for line in (tmp_path / "a" / "log.jsonl").read_text().splitlines()]
+    assert sorted(set(log)) == log and log[0] == 3  # what was noted after step 4 the first time is gone
     straight, epochs = training(material, tokenizer, tmp_path / "b", longer)
     straight.train(epochs, Rhythm(), dict, lambda _: None)
     assert all(torch.equal(one, weights(on)[name]) for name, one in weights(straight).items())

@@ -180,6 +180,7 @@ class Run:
                 f"{self.folder / name}: a checkpoint of another model: {str(error).splitlines()[0]}"
             ) from None
         self.place = Place(**state["place"])
+        self._forget()
         say(f"goes on from step {self.place.step} ({self.folder / name})")
 
     def _trained(self) -> list[tuple[str, torch.nn.Parameter]]:
@@ -192,6 +193,14 @@ class Run:
             say("the data are not those of the checkpoint: a new epoch begins")
             self.place = replace(self.place, epoch=self.place.epoch + 1, position=0)
         self.place = replace(self.place, data=data)
+
+    def _forget(self) -> None:
+        """Takes out of the log what was noted after the place to which the run went back."""
+        path = self.folder / LOG
+        if path.exists():
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if json.loads(line)["step"] <= self.place.step]
+            path.write_text("".join(kept), encoding="utf-8")
 
     def _log(self, figures: dict[str, float]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
