@@ -38,7 +38,7 @@ eval: .venv/developing
 	@touch $@
 
 .venv/developing: .venv/installed
-	$(BIN)/pip install --quiet --editable '.[dev,forge,listen,otel]'
+	$(BIN)/pip install --quiet --editable '.[dev,forge,listen,otel,train]'
 	@touch $@
 
 clean:

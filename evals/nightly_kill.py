@@ -1,11 +1,12 @@
 """A night on a real history, killed at random moments: is the end the same?
 
 ``python -m evals.nightly_kill [DATA] [--kills N] [--rules DIR…]`` runs ``rulegen nightly --prometheus`` against a
-real Prometheus that serves a copy of the history ``alertops-tsdb``, with the rules of ``rules/awesome``: once undisturbed;
-then, on a state and an output of its own, begun N times (default 10) and killed each time with ``kill -9`` after a
-random share of the time that the first took (seed 20260806), and at last left alone; and once more. After each kill
-the output has to be whole or absent, and at the end the state, the output and what lies beside them have to be those
-of the undisturbed run. Needs Debian's ``prometheus``. DATA is the directory that holds both (default:
+real Prometheus that serves a copy of the history ``alertops-tsdb``, with the rules of ``rules/awesome``: once
+undisturbed; then, on a state and an output of its own, it is begun until it was killed N times (default 10) with
+``kill -9``, each after a random share of the time that a run takes (seed 20260806), and at last left alone; and once
+more. After each kill the output has to be whole or absent, and at the end the state, the output and what lies beside
+them have to be those of the undisturbed run. A run that ended before its moment is shown and counts as none, and says
+how long the next takes at most. Needs Debian's ``prometheus``. DATA is the directory that holds both (default:
 ../shared/data).
 """
 
@@ -52,16 +53,17 @@ def main() -> None:
             print(f"undisturbed: {took:.1f} s, state {expected[0][:12]} ({rows} rows), output {expected[1][:12]}")
             print("| killed after s | share of the run | output then | rows of the state then |")
             print("|---|---|---|---|")
-            for _ in range(options.kills):
-                share = rng.uniform(0.02, 1.0)
+            kills = 0
+            while kills < options.kills:
+                share, began = rng.uniform(0.02, 1.0), time.monotonic()
                 process = _begun(url, rules, home / "killed")
                 try:
                     process.wait(timeout=share * took)
-                    how = "ended before"
+                    how, took = "ended before", min(took, time.monotonic() - began)
                 except subprocess.TimeoutExpired:
                     process.send_signal(signal.SIGKILL)
                     process.wait()
-                    how = f"{share * took:.1f}"
+                    how, kills = f"{share * took:.1f}", kills + 1
                 output = home / "killed/out"
                 seen = "none" if not output.exists() else "whole" if _tree(output) == expected[1] else "BROKEN"
                 print(f"| {how} | {share:.0%} | {seen} | {_rows(home / 'killed/state.db')} |", flush=True)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from rulegen.core.candidate import Candidate, RoutingChange
 from rulegen.core.labels import Labels
 from rulegen.core.outcome import NEVER, Firings
-from rulegen.core.rerouted import concerned, together
+from rulegen.core.rerouted import concerning, together
 from rulegen.core.rule import RuleRef
 from rulegen.core.spans import Times
 from rulegen.score.gate import Standing
@@ -101,10 +101,8 @@ class Merging:
                 refs[part_of[labels]].add(ref)
                 rules[part_of[labels]].add(ref)
         moved: list[set[int]] = [set() for _ in divided]
-        for at, change in enumerate(changes):
-            for labels in alerts:
-                if concerned(change, labels):
-                    moved[part_of[labels]].add(at)
+        for labels, places in concerning(changes, alerts).items():
+            moved[part_of[labels]].update(places)
         parts = [
             Part(
                 some,

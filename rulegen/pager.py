@@ -263,7 +263,9 @@ class Pager:
         if key not in self._routings:
             for old in [*self._routings][: -64 * KEPT]:
                 del self._routings[old]
-            self._routings[key] = rerouted(self.routing, changes, alerts)
+            before = self._routings.get((tuple(changes[:-1]), tuple(alerts)))  # changes come one after the other
+            known = before is not None and len(changes) > 0
+            self._routings[key] = rerouted(before or self.routing, changes[-1:] if known else changes, alerts)
         return self._routings[key]
 
     def _forsaken(

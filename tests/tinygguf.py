@@ -11,10 +11,11 @@ _WIDTH, _HEADS, _INNER = 64, 4, 128
 _WORDS = ("template", "slots", "threshold", '":"', '"},"', "the", "for")
 
 
-def make_tiny_gguf(path: Path, seed: int = 0, context: int = 4096) -> Path:
+def make_tiny_gguf(path: Path, seed: int = 0, context: int = 4096, prompt: str = "") -> Path:
     """Writes a Llama of one layer, 64 wide, over byte-level BPE (256 bytes, a few merges, one end token).
 
-    ``seed`` draws the weights, ``context`` is the trained context in tokens. Returns ``path``.
+    ``seed`` draws the weights, ``context`` is the trained context in tokens, ``prompt`` the wording that it claims to
+    be trained on. Returns ``path``.
     """
     random = np.random.default_rng(seed)
     tokens, merges = _vocabulary()
@@ -22,6 +23,8 @@ def make_tiny_gguf(path: Path, seed: int = 0, context: int = 4096) -> Path:
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name(f"tiny-{seed}")
     writer.add_context_length(context)
+    if prompt:
+        writer.add_string("rulegen.prompt", prompt)
     writer.add_embedding_length(_WIDTH)
     writer.add_block_count(1)
     writer.add_feed_forward_length(_INNER)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway, write_to_textfile
+from prometheus_client import CollectorRegistry, Gauge, generate_latest, pushadd_to_gateway
 from prometheus_client.exposition import basic_auth_handler, default_handler
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
@@ -109,7 +109,9 @@ def write_metrics(path: Path, metrics: CollectorRegistry) -> None:
         kept = _Kept(path, {family.name for family in metrics.collect()})
         metrics.register(kept)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_to_textfile(str(path), metrics)
+        aside = path.with_name(f".{path.name}.tmp")  # one name, so that a run that was killed leaves no heap of them
+        aside.write_bytes(generate_latest(metrics))
+        aside.replace(path)
     except OSError as error:
         raise told(path, error) from None
 

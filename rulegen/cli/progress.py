@@ -1,8 +1,10 @@
-"""Progress on standard error: a bar on a terminal, a line for each stage elsewhere, nothing when quiet."""
+"""Progress on standard error: a bar on a terminal, elsewhere a line for each stage and one a minute that says how far
+it is; nothing when quiet."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,14 +24,21 @@ def watching(quiet: bool) -> Iterator[Progress]:
         yield _lines()
 
 
+EVERY = 60  # seconds between two lines of one stage
+
+
 def _lines() -> Progress:
-    last = ""
+    last, when = "", 0.0
 
     def tell(what: str, done: int, total: int) -> None:
-        nonlocal last
+        nonlocal last, when
+        now = time.monotonic()
         if what != last:
-            last = what
+            last, when = what, now
             say(f"{what} …")
+        elif now - when >= EVERY:
+            when = now
+            say(f"{what} … {done} of {total}")
 
     return tell
 

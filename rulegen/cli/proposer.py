@@ -11,7 +11,7 @@ from rulegen.core.cluster import Cluster
 from rulegen.core.durations import MINUTE, SECOND
 from rulegen.desk import Ask, Propose
 from rulegen.errors import InputError, ModelError
-from rulegen.models import find, pins, trusted
+from rulegen.models import pins, trusted
 from rulegen.propose.search import enumerate_proposals
 from rulegen.templates import TEMPLATES, free_form
 from rulegen.templates.template import Template
@@ -112,10 +112,10 @@ def _loaded(asked: Asked) -> tuple[LanguageModel, bool]:
     """The model, and whether it was trained for the terse wording: those that ship are, and others say so."""
     from rulegen.propose.llama import load
 
-    given = asked.model or pins()[0].name
-    path = trusted(given, allow_unverified=asked.allow_unverified)
+    known = pins()
+    path = trusted(asked.model or known[0].name, allow_unverified=asked.allow_unverified)
     model = load(path, threads=THREADS, context=CONTEXT)
-    return model, find(given).pin is not None or model.trained
+    return model, model.trained or path.name in {pin.file for pin in known}
 
 
 def _connected(asked: Asked) -> tuple[LanguageModel, bool]:

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from rulegen.core.candidate import Grouping, Mute, RoutingChange
-from rulegen.core.labels import Labels
+from rulegen.core.labels import ALERT_NAME, Labels
 from rulegen.core.routing import Inhibition, Matcher, Route, Routing, match_all
 
 
@@ -39,9 +39,19 @@ def takers(routing: Routing, matchers: Sequence[Matcher], alerts: Iterable[Label
     return tuple(route for route in routing.root.walk() if id(route) in taken)
 
 
-def concerned(change: RoutingChange, labels: Labels) -> bool:
-    """Whether ``change`` can make a difference to when an alert with ``labels`` is told of."""
-    return match_all(change.target if isinstance(change, Inhibition) else change.matchers, labels)
+def concerning(changes: Sequence[RoutingChange], alerts: Iterable[Labels]) -> dict[Labels, tuple[int, ...]]:
+    """For each of ``alerts`` the places of those of ``changes`` that can make a difference to when it is told of."""
+    sides = [one.target if isinstance(one, Inhibition) else one.matchers for one in changes]
+    named: dict[str | None, list[int]] = {}  # nearly every change is about the alerts of one name
+    for at, side in enumerate(sides):
+        name = next((one.value for one in side if (one.name, one.operator) == (ALERT_NAME, "=")), None)
+        named.setdefault(name, []).append(at)
+    found = {}
+    for labels in alerts:
+        name = labels.get(ALERT_NAME, "")
+        near = sorted((*named.get(None, ()), *named.get(name, ())))
+        found[labels] = tuple(at for at in near if match_all(sides[at], labels))
+    return found
 
 
 def together(
@@ -72,12 +82,9 @@ def together(
         other = top(first.setdefault(key, place))
         parent[max(place, other)] = min(place, other)
 
+    concerned = concerning(changes, known)
     for labels in known:
-        moved = [
-            (at, one)
-            for at, one in enumerate(changes)
-            if not isinstance(one, Inhibition) and match_all(one.matchers, labels)
-        ]
+        moved = [(at, one) for at in concerned[labels] if not isinstance(one := changes[at], Inhibition)]
         for route in _path(routing.root, labels) if moved else routing.root.match(labels):
             join(("route", route.key, route.group(labels)), labels)
         for at, one in moved:

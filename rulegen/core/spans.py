@@ -82,11 +82,20 @@ def intersect(left: Sequence[Span], right: Sequence[Span]) -> tuple[Span, ...]:
 
 def inside(times: Times, spans: Sequence[Span]) -> Mask:
     """For each of ``times`` [n] whether it lies in one of ``spans`` (ends included). Returns bool [n]."""
+    return between(times, *edges(spans))
+
+
+def edges(spans: Iterable[Span]) -> tuple[Times, Times]:
+    """Starts and ends [k] of the :func:`union` of ``spans``."""
     merged = union(spans)
-    if not merged or not len(times):
-        return np.zeros(len(times), dtype=np.bool_)
     starts = np.array([s.start for s in merged], dtype=np.int64)
-    ends = np.array([s.end for s in merged], dtype=np.int64)
+    return starts, np.array([s.end for s in merged], dtype=np.int64)
+
+
+def between(times: Times, starts: Times, ends: Times) -> Mask:
+    """:func:`inside` for spans whose :func:`edges` are known."""
+    if not len(starts):
+        return np.zeros(len(times), dtype=np.bool_)
     at = np.searchsorted(starts, times, side="right") - 1  # [n] the last span that starts at or before
     found: Mask = (at >= 0) & (times <= ends[np.maximum(at, 0)])
     return found

@@ -32,7 +32,7 @@ class Done(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One file of a commit: its path in the repository, what it holds before and after, and whose claims those are."""
+    """One file of a commit: its path in the repository, what it holds before and after, and the ids of the claims."""
 
     path: str
     before: bytes

@@ -86,7 +86,9 @@ def load(path: Path, *, threads: int, context: int, now: Clock = time.monotonic)
     if llama.token_eos() < 0:  # under a grammar that has come to its end, nothing else may follow
         llama.close()
         raise ModelError(f"{path}: the model's vocabulary has no token that ends a text")
-    return GgufModel(cpp.api, llama, path, sha256, context, now)
+    # Beyond the length that a model was trained for it still writes, but nothing of sense.
+    trained_for = cpp.api.llama_model_n_ctx_train(llama.model)
+    return GgufModel(cpp.api, llama, path, sha256, min(context, trained_for), now)
 
 
 def describe(path: Path) -> dict[str, str]:

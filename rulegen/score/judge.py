@@ -11,7 +11,7 @@ from rulegen.core.labels import ALERT_NAME, Labels
 from rulegen.core.outcome import NEVER, Firings, Outcome
 from rulegen.core.rule import RuleRef
 from rulegen.core.settings import Settings
-from rulegen.core.spans import Grid, Mask, Span, Times, inside, intersect
+from rulegen.core.spans import Grid, Mask, Span, Times, between, edges, inside, intersect
 from rulegen.score.paging import routing
 from rulegen.score.targets import Spoken, Target
 
@@ -40,7 +40,8 @@ class Judge:
         self.pages = pages
         self.settings = settings
         self.all_pages_are_noise = all_pages_are_noise
-        self._excused = () if all_pages_are_noise else tuple(one.span.widened(settings.grace) for one in targets)
+        excused = () if all_pages_are_noise else tuple(one.span.widened(settings.grace) for one in targets)
+        self._record, self._excused = edges(self.judged), edges(excused)
         self.edges = _edges(self.judged)
         self.starts = np.array([one.span.start for one in targets], dtype=np.int64)  # [targets]
         self.ends = np.array([one.span.end for one in targets], dtype=np.int64)  # [targets]
@@ -136,7 +137,7 @@ class Judge:
 
     def outside(self, times: NDArray[np.int64]) -> Mask:
         """[times] which of them lie in judged time and outside every target widened by the grace."""
-        outside: Mask = inside(times, self.judged) & ~inside(times, self._excused)
+        outside: Mask = between(times, *self._record) & ~between(times, *self._excused)
         return outside
 
     def blocks_at(self, times: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -40,6 +40,7 @@ PLOTS = 0.12  # share of the rules whose story is one of the demo's plots
 TWIN = 0.1  # share of the rules that another rule repeats
 WITNESSED = 0.3  # share of the services with an alert on what users notice, in every incident and only then
 ROUTED = 0.35  # share of the worlds whose Alertmanager configuration is known
+HEARD = 0.3  # share of the worlds that are also seen from their alerts alone
 NO_RECORD = 0.08  # share of the worlds in which nobody wrote incidents down
 
 _SEVERITIES = (("page", "ticket"), ("critical", "warning"), ("critical", "warning"), ("high", "medium"), ("p1", "p3"))
@@ -73,12 +74,14 @@ class Team:
 @dataclass(frozen=True, slots=True, eq=False)
 class Wild:
     """A random world. ``page`` are matchers of the alerts that page, ``routing`` is None where nobody showed it,
-    ``stories`` says for each rule's name how its noise came about (empty for the rules beside it)."""
+    ``stories`` says for each rule's name how its noise came about (empty for the rules beside it). ``heard``: it is
+    also to be seen as somebody does who kept its alerts alone."""
 
     history: History
     page: str
     routing: Routing | None
     stories: Mapping[str, str]
+    heard: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,9 @@ def draw_world(seed: int, stories: Sequence[Story] = STORIES) -> Wild:
     rules = _grouped(rng, words, team, [rule for plot in plots for rule in plot.rules])
     history = History(span, recordings(samples), rules, samples, (), record)
     told = {truth.rule: truth.kind for plot in plots for truth in plot.truths}
-    return Wild(history, f'severity=~"{team.dialect.page}|"', team.routing, told)
+    return Wild(
+        history, f'severity=~"{team.dialect.page}|"', team.routing, told, bool(stream(seed, "heard").random() < HEARD)
+    )
 
 
 def _team(seed: int, words: Lexicon) -> Team:

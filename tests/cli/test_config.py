@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from conftest import Run
 
+from rulegen.batch import metrics
 from rulegen.cli.config import keys, variable
 from rulegen.cli.main import COMMANDS
+from rulegen.ingest.prometheus import credentials
+from rulegen.propose import endpoint
 
 READS = 'metrics = "metrics.om"\nrules = "rules.yml"\nincidents = "incidents.csv"\n'
 
@@ -118,3 +121,14 @@ def test_every_key_has_one_meaning() -> None:
     """What stands above the tables is the same option everywhere; only these are not."""
     assert {key.name for key in keys(COMMANDS) if not key.shared} == {"format"}
     assert variable("lead") == "RULEGEN_LEAD" and variable("out", "nightly") == "RULEGEN_NIGHTLY__OUT"
+
+
+def test_no_secret_of_the_environment_looks_like_a_slip(
+    home: Path, rulegen: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = (*(credentials.TOKEN, credentials.PASSWORD, endpoint.TOKEN), *(metrics.USER, metrics.PASSWORD))
+    for name in (*secrets, "RULEGEN_SERVICE_HOST", "RULEGEN_LISTEN_TOKEN", "RULEGEN_GITHUB_TOKEN"):
+        monkeypatch.setenv(name, "x")
+    (home / "rulegen.toml").write_text(READS)
+    done = rulegen("suggest", "-q", "--out", "out")
+    assert (done.returncode, done.stderr) == (0, "")

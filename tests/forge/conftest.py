@@ -16,6 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cli"))  # for small.py, where it runs alone
 
 import hub
+import lab
 import small
 from described import Server, part_of, prism, tools
 from servers import binary
@@ -106,3 +107,24 @@ def github(github_server: Forge, team: Team, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("RULEGEN_GITHUB_TOKEN", hub.TOKEN)
     monkeypatch.setattr("rulegen.forge.github.PAUSE", 0.0)
     return github_server
+
+
+@pytest.fixture(scope="session")
+def gitlab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
+    state = lab.Lab()
+    server = Server(state.route)
+    with prism(lab.API, server.url, tmp_path_factory.mktemp("gitlab") / "prism.log") as url:
+        yield Forge(server, url, state)
+    server.close()
+
+
+@pytest.fixture
+def gitlab(gitlab_server: Forge, team: Team, monkeypatch: pytest.MonkeyPatch) -> Forge:
+    """GitLab over the team's bare repository, and an environment that leads there."""
+    gitlab_server.state.clear(team.bare)
+    gitlab_server.server.calls.clear()
+    gitlab_server.server.before = lambda method, path: None
+    monkeypatch.setenv("RULEGEN_GITLAB_API", gitlab_server.url)
+    monkeypatch.setenv("RULEGEN_FORGE_PROJECT", lab.PROJECT)
+    monkeypatch.setenv("RULEGEN_GITLAB_TOKEN", lab.TOKEN)
+    return gitlab_server

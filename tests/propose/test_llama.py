@@ -91,6 +91,27 @@ def test_the_context_must_hold_prompt_and_answer(model: LanguageModel) -> None:
     assert ask(model) in ANSWERS
 
 
+def test_a_context_beyond_what_the_model_was_trained_for_is_none(tmp_path: Path) -> None:
+    short = load(make_tiny_gguf(tmp_path / "short.gguf", context=512), threads=1, context=4096)
+    assert ask(short, prompt="#" * 400) in ANSWERS
+    with pytest.raises(llama.TooLong, match="context of 512 tokens is too small for a prompt of 600"):
+        ask(short, prompt="#" * 600)
+
+
+def test_what_a_prompt_shares_with_the_last_is_kept_and_changes_nothing(model: LanguageModel, tiny: Path) -> None:
+    first = "a b c d e f g h i j k l m n o p " * 8
+    for longer in (first + "tried x", first[:150] + "other", first, "z" + first):
+        ask(model, prompt=first)
+        kept = [ask(model, prompt=longer, seed=seed) for seed in range(4)]
+        fresh = load(tiny, threads=1, context=1024)
+        assert kept == [ask(fresh, prompt=longer, seed=seed) for seed in range(4)]
+
+
+def test_a_model_says_for_which_wording_it_was_trained(model: LanguageModel, tmp_path: Path) -> None:
+    says = make_tiny_gguf(tmp_path / "says.gguf", prompt="prompts/propose-v2.txt")
+    assert load(says, threads=1, context=1024).trained and not model.trained  # type: ignore[attr-defined] # a GgufModel
+
+
 def test_a_vocabulary_that_cannot_spell_the_answers(model: LanguageModel) -> None:
     with pytest.raises(ModelError, match="vocabulary cannot spell 'é'"):
         ask(model, grammar='root ::= "é"\n')

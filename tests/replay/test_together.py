@@ -1,5 +1,5 @@
-"""Alerts of different parts have nothing to do with one another: each part is told of alone as it is among all, whichever
-changes of the routing are made."""
+"""Alerts of different parts have nothing to do with one another: each is told of in its part alone as among all,
+whichever changes of the routing are made."""
 
 from __future__ import annotations
 

@@ -135,6 +135,21 @@ def test_the_same_command_makes_the_same_model(tmp_path: Path) -> None:
     assert a == b
 
 
+def test_one_that_stops_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [
+        "--data",
+        str(write_lines(tmp_path / "toy.jsonl", 20)),
+        "--preset",
+        "tiny",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert main([*command, "--steps", "3", "--threads", "1", "--stop-after", "1ms"]) == 130
+    assert "goes on" in capsys.readouterr().err
+    assert main([*command, "--steps", "3", "--threads", "1"]) == 0
+    assert "goes on from step 1" in capsys.readouterr().err
+
+
 def test_other_data_begin_a_new_epoch(material: Material, tokenizer: Any, tmp_path: Path) -> None:
     run, _ = training(material, tokenizer, tmp_path, Schedule(8, 3e-3, 512))
     run.reads("one", lambda _: None)
@@ -197,7 +212,15 @@ def test_every_text_can_be_written_and_digits_stand_alone(tokenizer: Any) -> Non
 
 @pytest.mark.parametrize(
     "extra",
-    [["--fall", "0"], ["--held-out", "1"], ["--stop-after", "soon"], ["--leave-out", "fold"], ["--longest", "3"]],
+    [
+        ["--fall", "0"],
+        ["--held-out", "1"],
+        ["--stop-after", "soon"],
+        ["--leave-out", "fold"],
+        ["--longest", "3"],
+        ["--device", "tpu"],
+        ["--threads", "0"],
+    ],
 )
 def test_a_bad_option_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str]) -> None:
     lines = write_lines(tmp_path / "toy.jsonl", 20)

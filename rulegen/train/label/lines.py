@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from rulegen.core.alert import Episode
 from rulegen.core.cluster import Cluster
 from rulegen.core.durations import MINUTE
 from rulegen.core.history import History
 from rulegen.core.marks import marks
 from rulegen.core.outcome import Verdict
 from rulegen.core.routing import Routing
+from rulegen.core.rule import RuleSet
+from rulegen.core.series import Samples
 from rulegen.core.settings import Settings
+from rulegen.core.spans import Span
 from rulegen.desk import Desk, Progress, Selection
 from rulegen.pager import Pager
 from rulegen.propose.answer import write_answer
@@ -24,7 +28,7 @@ from rulegen.train.label.facts import facts_row
 from rulegen.train.label.ranking import costs_of, likeliest
 from rulegen.train.label.routes import routed
 from rulegen.train.label.tries import first_tries, polished
-from rulegen.train.wild import draw_world
+from rulegen.train.wild import Wild, draw_world
 
 REASON = 100  # characters of a reason that are kept
 
@@ -34,9 +38,30 @@ Line = dict[str, Any]
 def label_world(seed: int) -> Iterator[Line]:
     """The labelled clusters of the world of ``seed``, in the order of its rules."""
     world = draw_world(seed)
-    for line in label(world.history, Settings(page=world.page), world.routing):
-        story = world.stories.get(str(line.pop("rule")), "")
-        yield {"world": seed, **line, "story": story}
+    for history in histories(world):
+        for line in label(history, Settings(page=world.page), world.routing):
+            story = world.stories.get(str(line.pop("rule")), "")
+            yield {"world": seed, **line, "story": story}
+
+
+def histories(world: Wild) -> Iterator[History]:
+    """``world`` as it is, and perhaps once more with no more known of it than its alerts."""
+    yield world.history
+    if world.heard:
+        yield alerts_of(world)
+
+
+def alerts_of(world: Wild) -> History:
+    """What is left of the history of ``world`` where only its alerts were kept: neither samples nor rules."""
+    desk = Desk.of(world.history, Settings(page=world.page), lambda _: (), MINUTE, lambda *_: None)
+    episodes = (
+        Episode(firings.labels[int(row)], Span(int(start), int(end)))
+        for firings in desk.fired.values()
+        for row, start, end in zip(firings.series, firings.start, firings.end, strict=True)
+    )
+    span = world.history.span
+    rising = tuple(sorted(episodes, key=lambda one: (one.span, one.labels)))
+    return History(span, (span,), RuleSet(()), Samples(), rising, world.history.record)
 
 
 def label(

@@ -18,7 +18,7 @@ from rulegen.propose.prompt import build_prompt
 from rulegen.propose.refused import Refused
 from rulegen.score.parts import split
 from rulegen.templates import TEMPLATES
-from rulegen.train.label.lines import Line
+from rulegen.train.label.lines import Line, histories
 from rulegen.train.wild import Wild, draw_world
 
 
@@ -51,5 +51,6 @@ class Rewording:
 def clusters_of(world: Wild) -> Iterator[Cluster]:
     """The clusters of ``world`` as they are labelled, without trying anything."""
     known = () if world.routing is None else marks(world.routing)
-    desk = Desk.of(world.history, Settings(page=world.page), lambda _: (), MINUTE, lambda *_: None, known)
-    yield from desk.select(split(desk.judge)).clusters
+    for history in histories(world):
+        desk = Desk.of(history, Settings(page=world.page), lambda _: (), MINUTE, lambda *_: None, known)
+        yield from desk.select(split(desk.judge)).clusters

@@ -31,6 +31,7 @@ from rulegen.train.model.training import Rhythm, Run, Say, Schedule, settle
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+STOPPED = 130  # exit code
 MODEL, RECIPE = (
     "model",
     "recipe.json",
@@ -64,7 +65,7 @@ class Wanted:
 def pretrain(wanted: Wanted, say: Say) -> bool:
     """Trains as ``wanted`` says, from the folder's checkpoint on where it has one, and writes the model; False where
     it stopped before the end."""
-    settle(wanted.seed, wanted.threads)
+    settle(wanted.seed, wanted.threads, wanted.device)
     material = read_material(wanted.sources, wanted.held_out, wanted.leave_out)
     tokenizer = _tokenizer(wanted, material, say)
     again = asked_again(material.train, wanted.again, wanted.seed)
@@ -199,9 +200,11 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
         return InputError.exit_code
+    except KeyboardInterrupt:
+        finished = False
     if not finished:
-        print("stopped; the same command goes on", file=sys.stderr)
-    return 0
+        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+    return 0 if finished else STOPPED
 
 
 if __name__ == "__main__":

@@ -227,12 +227,19 @@ def load_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def settle(seed: int, threads: int) -> None:
-    """Makes what torch draws and adds up the same in every run on the same machine with the same ``threads``."""
+def settle(seed: int, threads: int, device: str = "cpu") -> None:
+    """Makes what torch draws and adds up the same in every run on the same machine with the same ``threads``.
+
+    Raises InputError for a device that is not there.
+    """
     import torch
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
+        raise InputError(f"--device {device}: torch has no such device here; cpu is always there")
+    if threads < 1:
+        raise InputError(f"--threads: want at least 1, not {threads}")
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
