@@ -66,7 +66,7 @@ def test_what_is_no_example_is_named_line_by_line(tmp_path: Path) -> None:
     assert [message.split(": ")[0] for message in caught.value.messages] == [f"{path}:{n}" for n in (1, 2, 4)]
 
 
-@pytest.mark.parametrize("content", [b"", b"\x1f\x8b\x08\x00torn", gzip.compress(b"\xff\xfe")])
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8b\x08\x00torn", gzip.compress(b"\xff\xfe", mtime=0)])
 def test_a_damaged_shard_is_one_message(tmp_path: Path, content: bytes) -> None:
     shard(tmp_path, 0).write_bytes(content)
     with pytest.raises(InputError):
