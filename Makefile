@@ -9,7 +9,7 @@ demo: .venv/installed
 	$(BIN)/rulegen demo --out out
 
 test: .venv/developing check
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 check: .venv/developing
 	$(BIN)/ruff check .
@@ -38,7 +38,7 @@ eval: .venv/developing
 	@touch $@
 
 .venv/developing: .venv/installed
-	$(BIN)/pip install --quiet --editable '.[dev,forge,listen,otel,train]'
+	$(BIN)/pip install --quiet --editable '.[compare,dev,forge,listen,otel,train]'
 	@touch $@
 
 clean:

@@ -6,8 +6,10 @@ so that when a target is told of within a part depends on the changes that make 
 subsets of all changes do to a target is then any combination of what those of each part do: it is told of in time in
 each of them exactly where some one part tells of it in time under every subset of the part's own changes (the largest
 over independent choices of the least of the parts is the least of the largest). Each part has few changes; all of
-their subsets are simulated. Nothing is taken to be monotone: one alert less may close a group and make another one
-come sooner or later. Where too many changes meet in a part for that, none is called safe.
+their subsets are simulated. Where one change of a rule makes a difference in several parts, these are looked at as
+one too: what it takes from one of them it may give to another. Nothing is taken to be monotone: one alert less may
+close a group and make another one come sooner or later. Where too many changes meet in a part for that, none is
+called safe.
 """
 
 from __future__ import annotations
@@ -82,6 +84,7 @@ class Merging:
 
     pager: Pager
     chosen: Mapping[RuleRef, Candidate]
+    changes: tuple[RoutingChange, ...]
     alerts: tuple[Labels, ...]
     parts: tuple[Part, ...]
 
@@ -113,7 +116,7 @@ class Merging:
             )
             for at, some in enumerate(divided)
         ]
-        return cls(pager, chosen, alerts, tuple(parts))
+        return cls(pager, chosen, tuple(changes), alerts, tuple(parts))
 
     def among(self, change: RoutingChange) -> frozenset[Labels]:
         """The alerts of the parts in which ``change`` makes a difference."""
@@ -144,6 +147,11 @@ class Merging:
             if wanted[targets].any() and not part.excess:
                 late[place] = np.stack([self._delays(part, *some)[targets] for some in part.subsets()])
                 wanted[targets[(late[place] <= limit[targets]).all(axis=0)]] = False
+        for joined, places in self._shared():
+            targets = np.array(sorted({one for place in places for one in telling.get(place, ())}), dtype=np.int64)
+            if len(targets) and wanted[targets].any() and not joined.excess:
+                shared = np.stack([self._delays(joined, *some)[targets] for some in joined.subsets()])
+                wanted[targets[(shared <= limit[targets]).all(axis=0)]] = False
         found = []
         for place in sorted(telling):
             for column, target in enumerate(telling[place]):
@@ -151,6 +159,39 @@ class Merging:
                     delays = late[place][:, column] if place in late else None
                     found.append(_danger(self.parts[place], target, int(limit[target]), delays))
         return tuple(found)
+
+    def _shared(self) -> Iterator[tuple[Part, tuple[int, ...]]]:
+        """Parts that share the change of a rule as one, with their places: a change that gives alerts other labels
+        takes them out of one part and puts them into another, so that these two do not stand each for itself."""
+        lead = list(range(len(self.parts)))
+
+        def top(place: int) -> int:
+            while lead[place] != place:
+                lead[place] = lead[lead[place]]
+                place = lead[place]
+            return place
+
+        first: dict[RuleRef, int] = {}
+        for place, part in enumerate(self.parts):
+            for ref in part.rules:
+                lead[top(place)] = top(first.setdefault(ref, place))
+        together: dict[int, list[int]] = {}
+        for place in range(len(self.parts)):
+            together.setdefault(top(place), []).append(place)
+        for places in together.values():
+            if len(places) > 1:
+                some = [self.parts[place] for place in places]
+                moved = {one for part in some for one in part.changes}
+                yield (
+                    Part(
+                        frozenset[Labels]().union(*(part.alerts for part in some)),
+                        tuple(sorted({ref for part in some for ref in part.refs})),
+                        tuple(sorted({ref for part in some for ref in part.rules})),
+                        tuple(one for one in self.changes if one in moved),
+                        sum(part.firings for part in some),
+                    ),
+                    tuple(places),
+                )
 
     def _cost(self, place: int) -> int:
         part = self.parts[place]

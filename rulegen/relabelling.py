@@ -60,15 +60,15 @@ def _against(
         yield f"saves too few notifications of the rule itself: {alone[0]} → {alone[1]}"
         return
     added = {**chosen, ref: candidate}
-    some = pager.merging(added).of_rule(ref)
+    some, found = pager.merging(added).of_rule(ref), list[str]()
     for rules in ({}, chosen):
         before, then = pager.told(rules), {**rules, ref: candidate}
         after = before.exchanged(pager.told_among(rules, (), some, ()), pager.told_among(then, (), some, ()))
         old, new = int(before.noise[known].sum()), int(after.noise[known].sum())
-        yield from objections(pager.desk, standing, limit, cluster, before, after)
+        found += objections(pager.desk, standing, limit, cluster, before, after)
         if new > old - LEAST_CUT:
-            yield f"saves too few notifications: {old} → {new}"
-    yield from in_danger(pager, standing, limit, added, (), some)
+            found.append(f"saves too few notifications: {old} → {new}")
+    yield from found or in_danger(pager, standing, limit, added, (), some)
 
 
 def _with(verdict: Verdict, reasons: tuple[str, ...]) -> Verdict:

@@ -33,6 +33,7 @@ def test_metrics_rules_and_incidents(home: Path, rulegen: Run) -> None:
         "rulegen: reading files …",
         "rulegen: replaying the rules as they are …",
         "rulegen: trying changes …",
+        "rulegen: trying changes of the routing …",
         "rulegen: cutting unit tests …",
     ]
     (one,) = evidence()["accepted"]
