@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import time
@@ -26,7 +27,7 @@ from rulegen.listen.tracing import spans
 from rulegen.store.journal import Journal
 
 DAY = 86_400_000  # ms
-CHECKPOINT = 2.0  # seconds between two
+CHECKPOINT = 20.0  # seconds between two: each holds commits up for a tenth of a second or so
 PACK = 60.0  # seconds between two looks for what can be packed
 SETTLED = 2 * DAY  # ms after which an episode that was not seen again is packed
 GRACE = 10.0  # seconds that streams get to end
@@ -102,6 +103,8 @@ async def serve(wanted: Wanted, ready: Callable[[str], None] = lambda _: None) -
 
 async def _serve(wanted: Wanted, journal: Journal, ready: Callable[[str], None]) -> None:
     loop = asyncio.get_running_loop()
+    gc.collect()
+    gc.freeze()  # what the libraries made is there to stay: a collection that walks it takes a tenth of a second
     meters, traced = Meters(), spans()
     admission = Admission(journal, committed=meters.commit)
     meters.watch(admission)
