@@ -76,7 +76,7 @@ async def by_grpc(address: str, rate: float, seconds: float, streams: int, deadl
             done = 0
             async for raw in call:
                 ack, now = Ack.FromString(raw), time.monotonic()
-                refused = {one.sequence for one in ack.refused}
+                refused = {one.sequence for one in ack.refused if one.sequence <= ack.sequence}
                 result.refused += len(refused)
                 for sequence in range(done, ack.sequence):
                     if sequence + 1 not in refused:

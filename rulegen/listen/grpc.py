@@ -11,7 +11,7 @@ import hmac
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -91,7 +91,7 @@ class _Stream:
         self._admission, self._meters, self._timeout, self._deadline = admission, meters, timeout, deadline
         self._received, self._admitted = (one.labels("grpc") for one in (meters.received, meters.admitted))
         self._waiting: deque[_Waiting] = deque()
-        self._refused: list[tuple[int, int, str, int]] = []  # sequence, code, message, ms
+        self._early: list[Refused] = []  # refused and not told yet, whatever still waits before them
         self._news, self._room = asyncio.Event(), asyncio.Event()
         self._last = self._settled = 0
         self._finished = False
@@ -156,7 +156,7 @@ class _Stream:
 
     async def acknowledge(self, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         """Writes what is settled, as far as there is no gap, until the stream is over and nothing waits."""
-        while not (self._finished and not self._waiting and not self._refused):
+        while not (self._finished and not self._waiting):
             await self._news.wait()
             self._news.clear()
             if (ack := self._ack()) is not None:
@@ -164,16 +164,21 @@ class _Stream:
 
     def _ack(self) -> Ack | None:
         before = self._settled
+        refused: list[Refused] = []
         while self._waiting and self._waiting[0].done:
-            self._settled = self._waiting.popleft().sequence
+            entry = self._waiting.popleft()
+            self._settled = entry.sequence
+            if entry.refused is not None:
+                refused.append(entry.refused)
+        refused += (one for one in self._early if one.sequence > self._settled)
+        self._early.clear()
         if not self.full:
             self._room.set()
-        if self._settled == before and not self._refused:
+        if self._settled == before and not refused:
             return None
         ack = Ack(sequence=self._settled)
-        for sequence, code, message, after in self._refused:
+        for sequence, code, message, after in refused:
             ack.refused.add(sequence=sequence, code=code, message=message, retry_after_ms=after)
-        self._refused.clear()
         return ack
 
     def _settle(self, entry: _Waiting, refusal: Refusal | None) -> None:
@@ -189,16 +194,28 @@ class _Stream:
     def _refuse(self, entry: _Waiting, code: int, message: str, after: int) -> None:
         entry.done = True
         self.refusals += 1
-        self._refused.append((entry.sequence, code, message, after))
+        entry.refused = Refused(entry.sequence, code, message, after)
+        self._early.append(entry.refused)
         self._news.set()
 
 
+class Refused(NamedTuple):
+    """Why a batch was not kept, as the wire has it. It is told at once, and again in the Ack that covers its
+    sequence, so that who reads an Ack alone takes nothing for kept that is not."""
+
+    sequence: int
+    code: int
+    message: str
+    after: int  # ms
+
+
 class _Waiting:
-    __slots__ = ("batch", "done", "sequence")
+    __slots__ = ("batch", "done", "refused", "sequence")
 
     def __init__(self, sequence: int) -> None:
         self.sequence, self.done = sequence, False
         self.batch: Batch | None = None
+        self.refused: Refused | None = None
 
 
 def _sightings(batch: AlertBatch) -> Iterator[Sighting]:

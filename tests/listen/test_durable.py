@@ -25,10 +25,11 @@ from rulegen.listen.push import PUSH
 KILLS = int(os.environ.get("KILLS", "8"))
 SEED = int(os.environ.get("SEED", "0"))
 NOW = int(time.time())
+START = NOW - 80_000
 
 
 def episode(number: int) -> dict[str, object]:
-    return alert("K", NOW - 80_000 + number, NOW - 100, number=str(number))
+    return alert("K", START, NOW - 100, number=str(number))
 
 
 class Load:
@@ -68,8 +69,7 @@ class Load:
                 by_sequence[sequence] = number = self.number()
                 batch = AlertBatch(sequence=sequence)
                 labels = {"alertname": "K", "number": str(number)}
-                start = (NOW - 80_000 + number) * 1000
-                batch.alerts.add(labels=labels, starts_at_ms=start, ends_at_ms=(NOW - 100) * 1000)
+                batch.alerts.add(labels=labels, starts_at_ms=START * 1000, ends_at_ms=(NOW - 100) * 1000)
                 yield batch.SerializeToString()
                 if sequence % 20 == 0:
                     await asyncio.sleep(0.001)
