@@ -1,8 +1,9 @@
 """What may come in: only what can be on the disk before whoever sent it stops waiting.
 
 Everything that is admitted waits in one queue for one thread, which commits all that waits at once (group commit)
-and measures what that costs. A batch is admitted if the time until its own commit returns, at that cost, is less than
-what is left of its deadline; else it is refused at once, so that its sender can try again, and memory stays bounded.
+and measures what that costs. A batch is admitted if the time until its own commit returns, at that cost, and until the
+loop comes to tell of it, is less than what is left of its deadline; else it is refused at once, so that its sender can
+try again, and memory stays bounded.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ class Admission:
         self._queue: deque[Batch] = deque()
         self._queued = 0  # alerts
         self._busy, self._busy_since = 0, 0.0  # alerts in the commit under way
+        self._lag = 0.0  # seconds from the end of a commit until the loop comes to tell of it
         self._stopping = self._idle = False
         self._aside: deque[tuple[Callable[[], None], asyncio.Future[None]]] = deque()
         self._wake = threading.Condition()
@@ -110,11 +112,11 @@ class Admission:
         return self._queued + self._busy
 
     def wait(self, alerts: int) -> float:
-        """Seconds until a commit that holds ``alerts`` more would return."""
+        """Seconds until a commit that holds ``alerts`` more would be answered."""
         under_way = 0.0
         if self._busy:
             under_way = max(0.0, self.cost.of(self._busy) - (time.monotonic() - self._busy_since))
-        return under_way + APART + self.cost.of(self._queued + alerts)
+        return under_way + APART + self.cost.of(self._queued + alerts) + self._lag
 
     def submit(self, batch: Batch) -> Refusal | None:
         """Takes ``batch``, and calls its ``settled`` later; or says why not, and never calls it."""
@@ -177,7 +179,7 @@ class Admission:
                 taken, expired = self._take(time.monotonic())
             refusal, seconds = self._commit(taken) if taken else (None, 0.0)
             if taken or expired:
-                self._loop.call_soon_threadsafe(self._settle, taken, expired, refusal, seconds)
+                self._loop.call_soon_threadsafe(self._settle, taken, expired, refusal, seconds, time.monotonic())
             if aside is not None:
                 self._do(*aside)
 
@@ -217,9 +219,10 @@ class Admission:
         return None, time.monotonic() - began
 
     def _settle(
-        self, taken: Sequence[Batch], expired: Sequence[Batch], refusal: Refusal | None, seconds: float
+        self, taken: Sequence[Batch], expired: Sequence[Batch], refusal: Refusal | None, seconds: float, ended: float
     ) -> None:
         alerts = sum(len(batch.sightings) for batch in taken)
+        self._lag += _GAIN * (time.monotonic() - ended - self._lag)
         with self._wake:
             if not self._queue:
                 self._busy = 0

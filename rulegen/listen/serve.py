@@ -31,6 +31,7 @@ CHECKPOINT = 20.0  # seconds between two: each holds commits up for a tenth of a
 PACK = 60.0  # seconds between two looks for what can be packed
 SETTLED = 2 * DAY  # ms after which an episode that was not seen again is packed
 GRACE = 10.0  # seconds that streams get to end
+AHEAD = 64 << 10  # bytes of a stream that are taken before they are read: what waits there, admission cannot see
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,12 @@ async def _serve(wanted: Wanted, journal: Journal, ready: Callable[[str], None])
 def _grpc_server(wanted: Wanted, push: Push, named: list[str]) -> grpc.aio.Server | None:
     if wanted.grpc is None:
         return None
-    options = [("grpc.max_receive_message_length", MOST_BODY), ("grpc.so_reuseport", 0)]
+    options = [
+        ("grpc.max_receive_message_length", MOST_BODY),
+        ("grpc.so_reuseport", 0),
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", AHEAD),
+    ]
     server = grpc.aio.server(options=options)
     server.add_generic_rpc_handlers((push.handler(),))
     address = str(wanted.grpc)
