@@ -1,9 +1,9 @@
 """What may come in: only what can be on the disk before whoever sent it stops waiting.
 
 Everything that is admitted waits in one queue for one thread, which commits all that waits at once (group commit)
-and measures what that costs. A batch is admitted if the time until its own commit returns, at that cost, and until the
-loop comes to tell of it, is less than what is left of its deadline; else it is refused at once, so that its sender can
-try again, and memory stays bounded.
+and measures what that costs. A batch is admitted if the time until its own commit returns, at that cost, and the loop
+comes to tell of it, is less than what is left of its deadline; else it is refused at once, so that its sender can try
+again, and memory stays bounded.
 """
 
 from __future__ import annotations

@@ -51,6 +51,7 @@ class Http:
         self._spans = spans
         self._loop = asyncio.get_running_loop()
         self._open = meters.open.labels("http")
+        self._ways = {ALERTS: _Way("http", posted, meters), WEBHOOK: _Way("webhook", hooked, meters)}
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         if scope.proto != "http":
@@ -80,48 +81,46 @@ class Http:
         if path == METRICS and method in ("GET", "HEAD"):
             protocol.response_bytes(200, _METRICS, self._meters.text())
             return
-        if path not in (ALERTS, WEBHOOK):
+        if path not in self._ways:
             raise Answer(405 if path in (HEALTHY, READY, METRICS) else 404, "there is nothing here")
         if method != "POST":
             raise Answer(405, "POST alerts here", [("allow", "POST")])
-        source, parse = ("http", posted) if path == ALERTS else ("webhook", hooked)
+        way = self._ways[path]
         with self._spans.span(f"POST {path}", headers.get("traceparent", "")) as span:
             try:
-                await self._keep(scope, protocol, began, source, parse, span)
+                await self._keep(scope, protocol, began, way, span)
             except Answer as answer:
                 span.set(status=answer.status, why=answer.text)
                 raise
 
-    async def _keep(self, scope: Any, protocol: Any, began: float, source: str, parse: Parse, span: Span) -> None:
-        headers, meters = scope.headers, self._meters
+    async def _keep(self, scope: Any, protocol: Any, began: float, way: _Way, span: Span) -> None:
+        headers, expected = scope.headers, self._admission.wait(1)
         allowed = self._allowed(headers.get("x-request-timeout"))
         deadline = began + allowed
-        span.set(deadline_s=allowed, expected_wait_s=self._admission.wait(1))
+        span.set(deadline_s=allowed, expected_wait_s=expected)
         # Before a body is read and parsed: it holds at least one alert, or it is not worth its place.
-        if time.monotonic() + self._admission.wait(1) > deadline:
-            meters.refused.labels(source, Refusal.QUEUE.value).inc()
-            raise self._refused(source, Refusal.QUEUE)
+        if time.monotonic() + expected > deadline:
+            raise self._refused(way, Refusal.QUEUE, 1)
         body = await self._body(protocol, headers.get("content-length"), deadline)
         try:
-            sightings, wrong = parse(body, time.time_ns() // 1_000_000)
+            sightings, wrong = way.parse(body, time.time_ns() // 1_000_000)
         except NotAlerts as error:
-            meters.invalid.labels(source).inc()
+            way.invalid.inc()
             raise Answer(400, f"not alerts: {error}") from None
-        meters.received.labels(source).inc(len(sightings) + len(wrong))
+        way.received.inc(len(sightings) + len(wrong))
         if sightings:
             span.set(alerts=len(sightings), read_s=time.monotonic() - began)
-            refusal = await self._settled(protocol, sightings, deadline, source, span)
+            refusal = await self._settled(protocol, sightings, deadline, way, span)
             if refusal is not None:
-                meters.refused.labels(source, refusal.value).inc(len(sightings))
-                raise self._refused(source, refusal)
+                raise self._refused(way, refusal, len(sightings))
         if wrong:
-            meters.invalid.labels(source).inc(len(wrong))
+            way.invalid.inc(len(wrong))
             kept = f"; the other {len(sightings)} are kept" if sightings else ""
             raise Answer(400, reasons(wrong) + kept)
         protocol.response_str(200, _OK, "{}")
 
     async def _settled(
-        self, protocol: Any, sightings: Sequence[Sighting], deadline: float, source: str, span: Span
+        self, protocol: Any, sightings: Sequence[Sighting], deadline: float, way: _Way, span: Span
     ) -> Refusal | None:
         """Waits for the commit. A client that leaves takes its batch along."""
         done: asyncio.Future[Refusal | None] = self._loop.create_future()
@@ -134,21 +133,34 @@ class Http:
         refusal = self._admission.submit(batch)
         if refusal is not None:
             return refusal
-        self._meters.admitted.labels(source).inc(len(sightings))
-        await asyncio.wait([done], timeout=LOOK)
-        if not done.done():
-            left = asyncio.ensure_future(protocol.client_disconnect())
-            try:
-                await asyncio.wait([done, left], return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                left.cancel()
-            if not done.done():
-                self._admission.leave(batch)
-                self._meters.refused.labels(source, Refusal.GONE.value).inc(len(sightings))
-                raise _Left
+        way.admitted.inc(len(sightings))
+        watch: asyncio.Task[None] | None = None
+
+        def look() -> None:  # most are settled before
+            nonlocal watch
+            watch = self._loop.create_task(self._watched(protocol, done))
+
+        timer = self._loop.call_later(LOOK, look)
+        try:
+            refusal = await done
+        finally:
+            timer.cancel()
+            if watch is not None:
+                watch.cancel()
+        if refusal is Refusal.GONE:
+            self._admission.leave(batch)
+            self._meters.refused.labels(way.source, Refusal.GONE.value).inc(len(sightings))
+            raise _Left
         if batch.taken:
             span.set(queued_s=batch.taken - batch.received, commit_s=time.monotonic() - batch.taken)
-        return done.result()
+        return refusal
+
+    @staticmethod
+    async def _watched(protocol: Any, done: asyncio.Future[Refusal | None]) -> None:
+        """Ends the wait for ``done`` when the client leaves."""
+        await protocol.client_disconnect()
+        if not done.done():
+            done.set_result(Refusal.GONE)
 
     async def _body(self, protocol: Any, length: str | None, deadline: float) -> bytes:
         """The whole body, within its limits. Raises Answer."""
@@ -156,7 +168,7 @@ class Http:
         if size > MOST_BODY:
             raise Answer(413, f"a body of at most {MOST_BODY} bytes is taken")
         try:
-            async with asyncio.timeout(min(BODY_TIMEOUT, max(0.001, deadline - time.monotonic()))):
+            with _Within(self._loop, min(BODY_TIMEOUT, max(0.001, deadline - time.monotonic()))):
                 if 0 <= size <= SMALL:
                     whole: bytes = await protocol()
                     return whole
@@ -182,7 +194,8 @@ class Http:
             raise Answer(400, "X-Request-Timeout: more than no time is wanted")
         return min(seconds, self._timeout)
 
-    def _refused(self, source: str, refusal: Refusal) -> Answer:
+    def _refused(self, way: _Way, refusal: Refusal, alerts: int) -> Answer:
+        self._meters.refused.labels(way.source, refusal.value).inc(alerts)
         wait = max(1, math.ceil(self._admission.wait(1)))
         headers = [("retry-after", str(wait))]
         match refusal:
@@ -194,7 +207,42 @@ class Http:
                 return Answer(504, "the deadline passed before the alerts could be stored", headers)
             case _:
                 text = "the alerts could not be stored before the deadline; send them again later"
-                return Answer(503 if source == "webhook" else 429, text, headers)
+                return Answer(503 if way.source == "webhook" else 429, text, headers)
+
+
+class _Way:
+    """One of the inputs, with its counters at hand."""
+
+    __slots__ = ("admitted", "invalid", "parse", "received", "source")
+
+    def __init__(self, source: str, parse: Parse, meters: Meters) -> None:
+        self.source, self.parse = source, parse
+        counters = (meters.received, meters.admitted, meters.invalid)
+        self.received, self.admitted, self.invalid = (one.labels(source) for one in counters)
+
+
+class _Within:
+    """As ``asyncio.timeout``, which costs a small request more than all its reading."""
+
+    __slots__ = ("_expired", "_task", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._expired = False
+        self._task = asyncio.current_task(loop)
+        self._timer = loop.call_later(seconds, self._expire)
+
+    def _expire(self) -> None:
+        self._expired = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._timer.cancel()
+        if self._expired and self._task is not None and self._task.uncancel() <= 0 and kind is asyncio.CancelledError:
+            raise TimeoutError from None
 
 
 class _Left(Exception):

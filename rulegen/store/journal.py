@@ -6,6 +6,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,12 +21,16 @@ PACKED_AT_ONCE = 20_000  # episodes that one step of packing takes, so that no c
 
 # As merge.merged: the one that reaches further says whether it is open; at a tie an end that was told wins.
 _UPSERT = """
-INSERT INTO episode (labelset, start, last, open) VALUES (?1, ?2, ?3, ?4)
+INSERT INTO episode (labelset, start, last, open) VALUES {rows}
 ON CONFLICT (labelset, start) DO UPDATE SET
   open = CASE WHEN excluded.last > last THEN excluded.open WHEN excluded.last < last THEN open
          ELSE min(open, excluded.open) END,
   last = max(last, excluded.last)
 """
+# Rows of one statement, most first. Between two statements the connection takes the interpreter's lock again, for
+# which it may have to wait until another thread does: so few statements of many rows cost the threads less.
+_AT_ONCE = (512, 64, 8, 1)
+_UPSERTS = {rows: _UPSERT.format(rows=", ".join(["(?, ?, ?, ?)"] * rows)) for rows in _AT_ONCE}
 
 
 class Sighting(NamedTuple):
@@ -64,8 +69,7 @@ class Journal:
         try:
             store.execute("BEGIN IMMEDIATE")
             try:
-                rows = [(self._id(one.labels, fresh), one.start, one.last, one.open) for one in sightings]
-                store.executemany(_UPSERT, rows)
+                self._upsert([(self._id(one.labels, fresh), one.start, one.last, one.open) for one in sightings])
                 store.execute("COMMIT")
             except BaseException:
                 if store.in_transaction:
@@ -128,6 +132,13 @@ class Journal:
     def close(self) -> None:
         self._store.close()
         os.close(self._lock)
+
+    def _upsert(self, rows: Sequence[tuple[int, int, int, int]]) -> None:
+        done = 0
+        for size in _AT_ONCE:
+            while len(rows) - done >= size:
+                self._store.execute(_UPSERTS[size], [*chain.from_iterable(rows[done : done + size])])
+                done += size
 
     def _id(self, labels: str, fresh: dict[str, int]) -> int:
         found = self._ids.get(labels) or fresh.get(labels)
