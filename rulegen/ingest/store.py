@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
 from pathlib import Path
 
 import numpy as np
 
 from rulegen.core.alert import Episode
-from rulegen.core.labels import Labels
 from rulegen.core.spans import Span
-from rulegen.store.merge import Periods
-from rulegen.store.read import read_store
+from rulegen.store.read import Kept, read_store
 
 EVER = Span(0, 2**62)
 
@@ -24,21 +22,32 @@ def read_kept(path: Path, span: Span = EVER) -> tuple[tuple[Episode, ...], int]:
     no store.
     """
     kept = read_store(path, span.start, span.end)
-    found = [
-        one for labels, periods in zip(kept.labels, kept.periods, strict=True) for one in _episodes(labels, periods)
-    ]
-    found.sort(key=lambda one: (one.span, one.labels))
-    return tuple(found), len(kept) - len(found)
+    if not len(kept):
+        return (), 0
+    joined = _joined(kept)
+    order = np.lexsort((joined.which, joined.last, joined.start))
+    columns = (column[order].tolist() for column in (joined.which, joined.start, joined.last, joined.open))
+    labels = kept.labels
+    gc.disable()  # the collector would walk all of them again and again, and none is in a cycle
+    try:
+        found = tuple(
+            Episode(labels[which], Span(start, last), open) for which, start, last, open in zip(*columns, strict=True)
+        )
+    finally:
+        gc.enable()
+    return found, len(kept) - len(found)
 
 
-def _episodes(labels: Labels, periods: Periods) -> Iterator[Episode]:
-    """Those that overlap as one, as :func:`rulegen.ingest.sightings.episodes` has it."""
-    reach = np.maximum.accumulate(periods.last)
-    first = np.ones(len(periods), dtype=np.bool_)
-    first[1:] = periods.start[1:] >= reach[:-1]
+def _joined(kept: Kept) -> Kept:
+    """Those of one label set that overlap as one, as :func:`rulegen.ingest.sightings.episodes` has it."""
+    base = kept.start.min()
+    apart = kept.which * (kept.last.max() - base + 1)  # so that no label set reaches into the next
+    reach = np.maximum.accumulate(kept.last - base + apart)
+    first = np.ones(len(kept), dtype=np.bool_)
+    first[1:] = (kept.start - base + apart)[1:] >= reach[:-1]
     begins = np.flatnonzero(first)
-    for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(periods)], strict=True):
-        last, open = periods.last[begin:end], periods.open[begin:end]
-        furthest = int(last.max())
-        still = bool(open[last == furthest].all())  # at a tie an end that was told wins
-        yield Episode(labels, Span(int(periods.start[begin]), furthest), still)
+    furthest = np.maximum.reduceat(kept.last, begins)
+    number = np.cumsum(first) - 1
+    told = ~kept.open & (kept.last == furthest[number])  # at a tie an end that was told wins
+    still = ~np.logical_or.reduceat(told, begins)
+    return Kept(kept.labels, kept.which[begins], kept.start[begins], furthest, still)

@@ -12,22 +12,25 @@ from numpy.typing import NDArray
 
 from rulegen.core.labels import Labels
 from rulegen.errors import InputError
-from rulegen.store.journal import unpacked
-from rulegen.store.merge import Periods, merged
 from rulegen.store.schema import MONTH, failure, reading
 
-_NOTHING = Periods(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.bool_))
+_SOME = 65_536  # rows taken at once, since a tuple for each takes ten times its numbers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kept:
-    """Episodes: ``labels`` [label sets] and for each the ``periods`` that belong to it, rising by start."""
+    """Episodes [n], sorted by label set and start, each start of a label set once: ``which`` of the ``labels``
+    [label sets], sorted, from ``start`` to ``last`` in ms, and whether they are ``open``, that is, not known to be
+    over."""
 
     labels: tuple[Labels, ...]
-    periods: tuple[Periods, ...]
+    which: NDArray[np.int64]
+    start: NDArray[np.int64]
+    last: NDArray[np.int64]
+    open: NDArray[np.bool_]
 
     def __len__(self) -> int:
-        return sum(map(len, self.periods))
+        return len(self.start)
 
 
 def read_store(path: Path, start: int, end: int) -> Kept:
@@ -37,51 +40,56 @@ def read_store(path: Path, start: int, end: int) -> Kept:
     try:
         store.execute("BEGIN")  # one moment for all that follows
         names = dict(store.execute("SELECT id, labels FROM labelset").fetchall())
-        by_set: dict[int, list[Periods]] = {}
         rows = store.execute("SELECT labelset, starts, lasts, opens FROM packed WHERE month <= ?", (end // MONTH,))
-        for labelset, *columns in rows:
-            _take(by_set, labelset, _within(unpacked(*columns), start, end))
-        recent = _columns(
-            store.execute(
-                "SELECT labelset, start, last, open FROM episode WHERE start <= ? AND last >= ?", (end, start)
-            )
+        parts = [_unpacked(some) for some in iter(lambda: rows.fetchmany(_SOME), [])]
+        rows = store.execute(
+            "SELECT labelset, start, last, open FROM episode WHERE start <= ? AND last >= ?", (end, start)
         )
-        cuts = np.flatnonzero(np.diff(recent[:, 0])) + 1
-        for part in np.split(recent, cuts) if len(recent) else ():
-            _take(by_set, int(part[0, 0]), Periods(part[:, 1], part[:, 2], part[:, 3].astype(np.bool_)))
-        found = sorted((_labels(names[labelset]), parts) for labelset, parts in by_set.items())
+        parts += (np.array(some, dtype=np.int64).T for some in iter(lambda: rows.fetchmany(_SOME), []))
+        table = np.concatenate([np.zeros((4, 0), dtype=np.int64), *(_within(part, start, end) for part in parts)], 1)
+        numbers, which = np.unique(table[0], return_inverse=True)
+        labels = [_labels(names[number]) for number in numbers.tolist()]
     except sqlite3.Error as error:
         raise failure(path, error) from None
-    except (KeyError, ValueError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: damaged: {error}") from None
     finally:
         store.close()
-    return Kept(tuple(labels for labels, _ in found), tuple(_joined(parts) for _, parts in found))
+    order = sorted(range(len(labels)), key=labels.__getitem__)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return _once(tuple(labels[one] for one in order), rank[which], table[1], table[2], table[3].astype(np.bool_))
 
 
-def _columns(rows: sqlite3.Cursor) -> NDArray[np.int64]:
-    """[n, 4], a part at a time, since a tuple for each row takes ten times its numbers."""
-    parts = [np.zeros((0, 4), dtype=np.int64)]
-    while some := rows.fetchmany(65_536):
-        parts.append(np.array(some, dtype=np.int64))
-    return np.concatenate(parts)
+def _once(
+    labels: tuple[Labels, ...],
+    which: NDArray[np.int64],
+    start: NDArray[np.int64],
+    last: NDArray[np.int64],
+    open: NDArray[np.bool_],
+) -> Kept:
+    """Sorted, and of several sightings of one start the best, as :func:`rulegen.store.merge.merged` has it."""
+    order = np.lexsort((open, -last, start, which))
+    which, start, last, open = which[order], start[order], last[order], open[order]
+    first = np.ones(len(start), dtype=np.bool_)
+    first[1:] = (start[1:] != start[:-1]) | (which[1:] != which[:-1])
+    return Kept(labels, which[first], start[first], last[first], open[first])
 
 
-def _within(periods: Periods, start: int, end: int) -> Periods:
-    some = (periods.start <= end) & (periods.last >= start)
-    return periods if some.all() else Periods(periods.start[some], periods.last[some], periods.open[some])
+def _unpacked(rows: list[tuple[int, bytes, bytes, bytes]]) -> NDArray[np.int64]:
+    """Rows of ``packed`` as [4, n]: label set, start, last, open. Raises ValueError where columns differ in length."""
+    numbers, *columns = zip(*rows, strict=True)
+    start, last = (np.frombuffer(b"".join(column), dtype="<i8").astype(np.int64) for column in columns[:2])
+    open = np.frombuffer(b"".join(columns[2]), dtype="u1")
+    lengths = [np.fromiter(map(len, column), dtype=np.int64, count=len(rows)) for column in columns]
+    if not all((lengths[2] * size == one).all() for one, size in zip(lengths, (8, 8, 1), strict=True)):
+        raise ValueError("columns of different length")
+    return np.stack((np.repeat(np.array(numbers, dtype=np.int64), lengths[2]), start, last, open.astype(np.int64)))
 
 
-def _take(by_set: dict[int, list[Periods]], labelset: int, periods: Periods) -> None:
-    if len(periods):
-        by_set.setdefault(labelset, []).append(periods)
-
-
-def _joined(parts: list[Periods]) -> Periods:
-    whole = _NOTHING
-    for part in parts:
-        whole = merged(whole, part) if len(whole) else part
-    return whole
+def _within(table: NDArray[np.int64], start: int, end: int) -> NDArray[np.int64]:
+    some = (table[1] <= end) & (table[2] >= start)
+    return table if some.all() else table[:, some]
 
 
 def _labels(text: str) -> Labels:
