@@ -36,7 +36,9 @@ def main() -> None:
         began = time.perf_counter()
         _make(path, wanted)
         size = path.stat().st_size / 2**20
-        print(f"{wanted:,} episodes of {SETS:,} label sets, written and packed in {time.perf_counter() - began:.0f} s")
+        print(
+            f"{wanted:,} episodes of {SETS:,} label sets, written and packed in {time.perf_counter() - began:.0f} s"
+        )
         print(f"{size:,.0f} MiB, {size * 2**20 / wanted:.1f} bytes an episode\n")
         print("| what is read | episodes | seconds | peak MiB |\n|---|---|---|---|")
         for name, read in (("all, in columns", _columns), ("all, as episodes", _all), ("four weeks", _weeks)):

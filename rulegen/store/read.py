@@ -77,7 +77,7 @@ def _once(
 
 
 def _unpacked(rows: list[tuple[int, bytes, bytes, bytes]]) -> NDArray[np.int64]:
-    """Rows of ``packed`` as [4, n]: label set, start, last, open. Raises ValueError where columns differ in length."""
+    """Rows of ``packed`` as [4, n]: label set, start, last, open. Raises ValueError where columns differ."""
     numbers, *columns = zip(*rows, strict=True)
     start, last = (np.frombuffer(b"".join(column), dtype="<i8").astype(np.int64) for column in columns[:2])
     open = np.frombuffer(b"".join(columns[2]), dtype="u1")
