@@ -22,6 +22,7 @@ from rulegen.cli.pr import pr
 from rulegen.cli.push import push
 from rulegen.cli.query import query
 from rulegen.cli.replay import replay
+from rulegen.cli.review import review
 from rulegen.cli.suggest import suggest
 from rulegen.cli.test import test
 from rulegen.errors import RulegenError
@@ -55,7 +56,8 @@ def _options(
         typer.echo(context.get_help())
 
 
-COMMANDS = {one.__name__: flat(one) for one in (suggest, nightly, pr, replay, query, test)}  # those with settings
+_SET = (suggest, nightly, pr, review, replay, query, test)  # those with settings
+COMMANDS = {one.__name__: flat(one) for one in _SET}
 for _name, _command in COMMANDS.items():
     _more = {"allow_extra_args": True} if _name == "pr" else {}
     app.command(cls=configured_by(COMMANDS), context_settings=_more)(_command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from rulegen.cli.options import Judging, Out, Quiet, Requesting, Server, Suggesting, What, Where, opt
+from rulegen.cli.options import Hosting, Judging, Out, Quiet, Requesting, Server, Suggesting, What, Where, opt
 
 NIGHT = "What to keep and to tell"
 
@@ -17,6 +17,7 @@ def nightly(
     server: Server,
     judging: Judging,
     suggesting: Suggesting,
+    hosting: Hosting,
     requesting: Requesting,
     state: Annotated[
         Path | None, opt("--state", "What is remembered (~/.local/state/rulegen/state.sqlite).", NIGHT, "FILE")
@@ -50,7 +51,7 @@ def nightly(
     if pr and shadow:
         raise InputError("--pr and --shadow: a shadow is not for a request; merge it by hand, or leave one out")
     plan = plan_of(requesting.tests_dir, requesting.batch, requesting.max_open, requesting.author, dry=False)
-    ask = Ask(requesting.repo, requesting.remote, requesting.forge, requesting.base, plan) if pr else None
+    ask = Ask(hosting.repo, hosting.remote, hosting.forge, hosting.base, plan) if pr else None
     night = Told(state or state_file(), milliseconds("--wait", wait) / SECOND, metrics_file, pushgateway, ask)
     perform(
         sources,

@@ -151,13 +151,19 @@ FORGE_WHERE, FORGE_HOW = "Where requests go", "How they ask"
 
 
 @dataclass(frozen=True, slots=True)
-class Requesting:
-    """Where requests to merge go, and how they ask."""
+class Hosting:
+    """Which repository, and what hosts it."""
 
     repo: Annotated[Path, opt("--repo", "A clone of the rules' repository.", FORGE_WHERE, "DIR")] = Path()
     remote: Annotated[str, opt("--remote", "Its remote.", FORGE_WHERE, "NAME")] = "origin"
     base: Annotated[str, opt("--base", "Branch to merge into; the forge's default.", FORGE_WHERE, "BRANCH")] = ""
     forge: Annotated[str, opt("--forge", "What hosts it.", FORGE_WHERE, "auto|github|gitlab|git")] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Requesting:
+    """How requests to merge ask."""
+
     tests_dir: Annotated[
         str, opt("--tests-dir", "For unit tests, in the repository; empty: none.", FORGE_HOW, "DIR")
     ] = "tests/rulegen"

@@ -58,7 +58,7 @@ def perform(
         tell(found, strict)
         progress("replaying rules", 0, 1)
         recorded = _recorded(found, sources) if beside.check_against else None
-        with _engine(sources, found) as (engine, held):
+        with engine_over(sources, found) as (engine, held):
             result = backtest(
                 found.history,
                 settings,
@@ -70,8 +70,8 @@ def perform(
             )
     result = replace(
         result,
-        before=_with_unread(result.before, found, sources.rules or (Path(sources.prometheus),)),
-        after=result.after and _with_unread(result.after, found, sources.compare),
+        before=with_unread(result.before, found, sources.rules or (Path(sources.prometheus),)),
+        after=result.after and with_unread(result.after, found, sources.compare),
     )
     if form == "json":
         print(as_json(result), end="")
@@ -82,7 +82,7 @@ def perform(
     return FINDING if _findings(result, beside) else FINE
 
 
-def _with_unread(side: Side, found: Read, paths: Iterable[Path]) -> Side:
+def with_unread(side: Side, found: Read, paths: Iterable[Path]) -> Side:
     """With the rules of ``paths`` that could not be read: left out they would look like less noise."""
     names = [str(path) for path in paths]
     wrong = (
@@ -96,7 +96,7 @@ Make = Callable[[frozenset[str]], Engine]
 
 
 @contextmanager
-def _engine(sources: Sources, found: Read) -> Iterator[tuple[Make, frozenset[str]]]:
+def engine_over(sources: Sources, found: Read) -> Iterator[tuple[Make, frozenset[str]]]:
     """What evaluates without the series of some names, and the names whose series it has: rulegen's own engine over
     the samples that were read, or the server."""
     history = found.history

@@ -42,7 +42,7 @@ def _lines(report: Report, problems: Mapping[str, str]) -> Iterator[str]:
         f"{before.caught[0]} {report.mode} caught."
     )
     yield ""
-    yield from _table(
+    yield from table(
         ("", "pages/week", "min/week", f"{report.mode} kept", "delay"),
         (
             ("tunings", *_figures(report.tuning)),
@@ -66,7 +66,7 @@ def _lines(report: Report, problems: Mapping[str, str]) -> Iterator[str]:
     yield ""
     if report.suggestions:
         rows = (_row(one, problems) for one in report.suggestions[:LIMIT])
-        yield from _table(("rule", "noise", "change", "pages/week", "min/week", "kept", "delay", "id"), rows)
+        yield from table(("rule", "noise", "change", "pages/week", "min/week", "kept", "delay", "id"), rows)
         yield from _more(len(report.suggestions))
     else:
         yield "None passed the gate: every rule stays as it is."
@@ -114,7 +114,8 @@ def _figures(measure: Measure) -> tuple[str, str, str, str]:
     )
 
 
-def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+def table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """The lines of a table; the cells are Markdown already."""
     yield f"| {' | '.join(heads)} |"
     yield "|" + "---|" * len(heads)
     yield from (f"| {' | '.join(row)} |" for row in rows)

@@ -97,6 +97,15 @@ class Repository:
         """The commit in which a remote without a forge remembers the request for ``id``."""
         return self._commit(f"refs/rulegen/{self.remote}/requests/{id}")
 
+    def resolved(self, name: str) -> str:
+        """The commit that people call ``name`` here: a branch, also one of the remote, a tag or a commit. Raises
+        InputError where there is none."""
+        names = (name, f"refs/remotes/{self.remote}/{name}")
+        found = None if name.startswith("-") else next(filter(None, map(self._commit, names)), None)
+        if found is None:
+            raise InputError(f"{name}: is no commit of this clone; is it fetched (git fetch {self.remote})?")
+        return found
+
     def default_branch(self) -> str:
         """What the remote's HEAD points to. Raises InputError where it does not say."""
         found = self.run("ls-remote", "--symref", self.remote, "HEAD", timeout=NETWORK_SECONDS).decode()

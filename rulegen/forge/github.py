@@ -15,7 +15,7 @@ from urllib3 import BaseHTTPResponse
 
 from rulegen.errors import UpstreamError
 from rulegen.forge.host import PREFIX, HostError, Request, State
-from rulegen.forge.marker import NOTE
+from rulegen.forge.marker import NOTE, REVIEW
 
 API = "https://api.github.com"
 PAUSE = 1.0  # seconds between writes, as GitHub asks of programs
@@ -94,19 +94,28 @@ class GitHubHost:
             self.repository.get_pull(request.number).edit(title=title, body=body)
 
     def comment(self, request: Request, text: str) -> None:
-        text = f"{NOTE}\n{text}"
         with _told(request.url):
-            pull = self.repository.get_pull(request.number)
-            for one in pull.get_issue_comments():
-                if one.body.startswith(NOTE):
-                    if one.body != text:
-                        one.edit(text)
-                    return
-            pull.create_issue_comment(text)
+            _said_once(self.repository.get_pull(request.number), NOTE, text)
+
+    def review(self, number: int, text: str) -> str:
+        with _told(f"pull request {number}"):
+            pull = self.repository.get_pull(number)
+            _said_once(pull, REVIEW, text)
+            return pull.html_url
 
     def _ours(self, one: PullRequest) -> bool:
         source = one.head.repo
         return source is not None and source.full_name.lower() == self.repository.full_name.lower()
+
+
+def _said_once(pull: PullRequest, mark: str, text: str) -> None:
+    text = f"{mark}\n{text}"
+    for one in pull.get_issue_comments():
+        if one.body.startswith(mark):
+            if one.body != text:
+                one.edit(text)
+            return
+    pull.create_issue_comment(text)
 
 
 def _request(one: PullRequest) -> Request:

@@ -12,7 +12,7 @@ from gitlab.exceptions import GitlabAuthenticationError, GitlabError
 
 from rulegen.errors import UpstreamError
 from rulegen.forge.host import PREFIX, HostError, Request, State
-from rulegen.forge.marker import NOTE
+from rulegen.forge.marker import NOTE, REVIEW
 
 PATIENCE = 60  # seconds that we wait when asked to; longer, and the next run goes on
 _REFUSED = (400, 409, 422)
@@ -65,18 +65,26 @@ class GitLabHost:
             self.project.mergerequests.update(request.number, {"title": title, "description": body})
 
     def comment(self, request: Request, text: str) -> None:
-        text = f"{NOTE}\n{text}"
         with _told(request.url):
-            notes = self.project.mergerequests.get(request.number, lazy=True).notes
-            for one in notes.list(iterator=True):
-                if one.body.startswith(NOTE):
-                    if one.body != text:
-                        notes.update(one.id, {"body": text})
-                    return
-            notes.create({"body": text})
+            _said_once(self.project.mergerequests.get(request.number, lazy=True).notes, NOTE, text)
+
+    def review(self, number: int, text: str) -> str:
+        with _told(f"merge request {number}"):
+            _said_once(self.project.mergerequests.get(number, lazy=True).notes, REVIEW, text)
+        return f"{self.project.web_url}/-/merge_requests/{number}"
 
     def _ours(self, one: Any) -> bool:
         return bool(one.source_project_id == self.project.id)
+
+
+def _said_once(notes: Any, mark: str, text: str) -> None:
+    text = f"{mark}\n{text}"
+    for one in notes.list(iterator=True):
+        if one.body.startswith(mark):
+            if one.body != text:
+                notes.update(one.id, {"body": text})
+            return
+    notes.create({"body": text})
 
 
 def _request(one: Any) -> Request:

@@ -54,3 +54,12 @@ class Host(Protocol):
 
     def comment(self, request: Request, text: str) -> None:
         """The one comment of ours on ``request`` becomes ``text``."""
+
+
+class Reviewer(Protocol):
+    """What hosts requests that people make: a forge, and no plain remote."""
+
+    noun: str
+
+    def review(self, number: int, text: str) -> str:
+        """The one review of ours on request ``number`` becomes ``text``; its URL. Raises as :class:`Host`."""

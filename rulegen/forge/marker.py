@@ -15,7 +15,8 @@ from rulegen.forge.claim import Claim
 
 _BEGIN, _END = "<!-- rulegen ", "<!-- /rulegen -->"
 _LINE = re.compile(r"<!-- rulegen (\{[^\n]*\}) -->")
-NOTE = "<!-- rulegen:comment -->"
+NOTE = "<!-- rulegen:comment -->"  # begins the comment on a request of ours
+REVIEW = "<!-- rulegen:review -->"  # and the one on somebody's, that says what it would have done
 MUCH_MORE = 1.5  # times the noise that was cut when a person said no
 _GRADES = ("alerts", "metrics")
 

@@ -35,7 +35,12 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("schema", "name"), [("vendor.github-workflows", "github-workflow.yml"), ("vendor.gitlab-ci", "gitlab-ci.yml")]
+    ("schema", "name"),
+    [
+        ("vendor.github-workflows", "github-workflow.yml"),
+        ("vendor.github-workflows", "github-review.yml"),
+        ("vendor.gitlab-ci", "gitlab-ci.yml"),
+    ],
 )
 def test_the_forges_take_the_schedules(schema: str, name: str) -> None:
     pytest.importorskip("check_jsonschema", reason="in the dev extra")
@@ -57,7 +62,8 @@ def calls() -> list[tuple[str, list[str]]]:
     """(file, arguments) of every call of rulegen in the files."""
     unit = (OPS / "rulegen.service").read_text().replace("\\\n", " ")
     found = [("rulegen.service", match) for match in re.findall(r"^ExecStart=(.*)$", unit, re.M)]
-    found.append(("github-workflow.yml", _steps(YAML(typ="safe").load((OPS / "github-workflow.yml").read_text()))))
+    for name, job in (("github-workflow.yml", "nightly"), ("github-review.yml", "review")):
+        found.append((name, _steps(YAML(typ="safe").load((OPS / name).read_text()), job)))
     gitlab = YAML(typ="safe").load((OPS / "gitlab-ci.yml").read_text())
     found.append(("gitlab-ci.yml", gitlab["rulegen"]["script"][-1]))
     job = YAML(typ="safe").load((OPS / "cronjob.yaml").read_text())
@@ -66,8 +72,8 @@ def calls() -> list[tuple[str, list[str]]]:
     return [(name, shlex.split(text.partition("rulegen ")[2])) for name, text in found]
 
 
-def _steps(workflow: dict[str, dict[str, dict[str, list[dict[str, str]]]]]) -> str:
-    (text,) = [step["run"] for step in workflow["jobs"]["nightly"]["steps"] if "nightly" in step.get("run", "")]
+def _steps(workflow: dict[str, dict[str, dict[str, list[dict[str, str]]]]], name: str) -> str:
+    (text,) = [step["run"] for step in workflow["jobs"][name]["steps"] if f"rulegen {name}" in step.get("run", "")]
     return text
 
 
@@ -75,8 +81,10 @@ def _steps(workflow: dict[str, dict[str, dict[str, list[dict[str, str]]]]]) -> s
 def test_every_option_in_them_is_one(name: str, arguments: list[str]) -> None:
     command, *rest = arguments
     known = typer.main.get_command(app).commands[command]  # type: ignore[attr-defined] # a group
-    given, left, _ = known.make_parser(known.make_context(command, ["--out", "x"])).parse_args(args=rest)
-    assert not left and {"out", "state", "cache"} <= {name for name, value in given.items() if value}
+    alone = {"review": []}.get(command, ["--out", "x"])
+    given, left, _ = known.make_parser(known.make_context(command, alone)).parse_args(args=rest)
+    wanted = {"review": {"rules", "base", "head", "request"}}.get(command, {"out", "state", "cache"})
+    assert not left and wanted <= {name for name, value in given.items() if value}
 
 
 def test_the_alerts_are_rules_that_prometheus_and_rulegen_take() -> None:
