@@ -6,7 +6,7 @@
 
 from rulegen.forge.claim import Claims, read_claims
 from rulegen.forge.host import Host
-from rulegen.forge.publish import Decision, Plan, Published, decisions, publish
+from rulegen.forge.publish import Plan, Published, publish
 from rulegen.forge.remote import connect
 
-__all__ = ["Claims", "Decision", "Host", "Plan", "Published", "connect", "decisions", "publish", "read_claims"]
+__all__ = ["Claims", "Host", "Plan", "Published", "connect", "publish", "read_claims"]

@@ -12,7 +12,7 @@ from rulegen.forge.branch import Draft, Prepared, diff, drafted, prepared, singl
 from rulegen.forge.claim import Claim, Claims
 from rulegen.forge.find import Done, Left
 from rulegen.forge.git import Author, Repository
-from rulegen.forge.host import BATCH, PREFIX, Host, HostError, Request, branch_of
+from rulegen.forge.host import BATCH, Host, HostError, Request, branch_of
 from rulegen.forge.marker import Marker, Remembered, read_marker, replaced
 
 Status = Literal[
@@ -258,29 +258,3 @@ def _cannot(claim: Claim, error: Exception) -> Published:
 
 def _about(claim: Claim, status: Status, why: str, url: str = "") -> Published:
     return Published(claim.id, claim.old.name, status, why, url)
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What people did with the newest request for a suggestion. ``about`` is what it claimed, ``to`` the end of the
-    history that it was judged on; both are unknown where its marker was taken away."""
-
-    id: str
-    state: Literal["open", "merged", "closed"]
-    url: str
-    about: Remembered | None
-    to: str
-
-
-def decisions(host: Host, ids: Iterable[str]) -> tuple[Decision, ...]:
-    """The decisions about the suggestions ``ids``, as far as there are any. Raises UpstreamError."""
-    batches = host.requests(branch_of(BATCH))
-    found = []
-    for id in ids:
-        for request in sorted((*host.requests(branch_of(id)), *batches), key=lambda one: -one.number):
-            marker = read_marker(request.body)
-            about = marker.about(id) if marker is not None else None
-            if about is not None or request.branch == PREFIX + id:
-                found.append(Decision(id, request.state, request.url, about, marker.to if marker else ""))
-                break
-    return tuple(found)
