@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import fcntl
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ _REFUSED = ("protected branch", "hook declined", "[remote rejected]", "not allow
 _LEASE = ("stale info", "[rejected]", "non-fast-forward", "fetch first", "cannot lock ref")
 _NO_ENTRY = ("could not read Username", "Authentication failed", "Permission denied", "HTTP Basic: Access denied")
 _FULL = ("No space left on device", "Disk quota exceeded")
+_NO_ROOM = 64 << 10  # bytes: git does not always say why it could not write
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +296,7 @@ class Repository:
 
     def _failure(self, command: str, said: str) -> RulegenError:
         text = self._shown(said)
-        if any(sign in said for sign in _FULL):
+        if any(sign in said for sign in _FULL) or ("write" in said and shutil.disk_usage(self.top).free < _NO_ROOM):
             return RulegenError(
                 f"git {command}: the disk is full: {text}; nothing was pushed, make room and run again"
             )

@@ -73,7 +73,10 @@ def reading(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise InputError(f"{path}: no such store; `rulegen listen --store {path}` makes one")
     try:
-        store = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)
+        # In WAL mode even a reader makes files beside the store. Where it may not, nobody writes.
+        log = path.with_name(f"{path.name}-wal")
+        how = "mode=ro" if log.exists() or os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
+        store = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, timeout=5)
         try:
             _check(store, path, new=False)
         except BaseException:
@@ -120,7 +123,7 @@ def _told(path: Path, error: sqlite3.Error) -> RulegenError:
         case "SQLITE_NOTADB" | "SQLITE_CORRUPT":
             return InputError(f"{path}: no SQLite database, or a damaged one; name another file, or restore it")
         case "SQLITE_CANTOPEN":
-            return InputError(f"{path}: cannot be opened; does its directory exist, and may it be written?")
+            return InputError(f"{path}: cannot be opened; does its directory exist, and may files be written there?")
         case name if name.startswith("SQLITE_READONLY"):
             return InputError(f"{path}: cannot be written: it, its directory or the disk is read-only")
         case "SQLITE_FULL":

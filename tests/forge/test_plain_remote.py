@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from disks import disk
 from team import RULES, TEXT, Run, Team, git
 
 Pr = Callable[..., str]
@@ -217,3 +219,21 @@ def test_one_at_a_time(team: Team, pr: Pr) -> None:
 
     with Repository.at(team.clone, "origin").alone():
         assert "another rulegen is at work" in pr(code=1)
+
+
+@pytest.mark.parametrize("what", ["clone", "out"])
+def test_a_full_disk_does_nothing_half(team: Team, pr: Pr, tmp_path: Path, what: str) -> None:
+    with disk(tmp_path / "disk", 8) as small:
+        shutil.copytree(team.root / what, small.path / what, symlinks=True)
+        shutil.rmtree(team.root / what)
+        (team.root / what).symlink_to(small.path / what)
+        filler = small.fill()
+        said = pr(code=1)
+        assert said.count("\n") == 1 and ("disk is full" in said or "No space left" in said) and "run again" in said
+        if what == "clone":
+            assert git(team.bare, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
+        else:
+            assert not list((team.out / "requests").glob("*.md"))
+        filler.unlink()
+        assert "QueueLong: opened" in pr()
+        assert "QueueLong: unchanged" in pr()

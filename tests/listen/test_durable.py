@@ -15,7 +15,8 @@ from pathlib import Path
 
 import grpc
 import httpx
-from listening import Listening, alert, listening, post
+from disks import disk
+from listening import LISTEN, Listening, alert, listening, post
 from servers import binary
 
 from rulegen.ingest.store import read_kept
@@ -180,3 +181,45 @@ def test_a_full_disk_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
         one.stop()
     kept = {int(each.labels["number"]) for each in read_kept(store)[0]}
     assert kept == {*taken, 500}
+
+
+def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+    with disk(tmp_path / "disk", 4) as small:
+        store = small.path / "s.db"
+        with listening(store) as one:
+            assert post(one, [episode(0)]).status_code == 200
+            filler = small.fill()
+            taken, refused = [0], 0
+            for number in range(1, 200):
+                answer = post(one, [episode(number)])
+                if answer.status_code == 200:
+                    taken.append(number)
+                else:
+                    assert answer.status_code == 503 and "retry-after" in answer.headers
+                    refused += 1
+            assert refused
+            assert "disk is full" in httpx.get(f"{one.http}/-/ready").text
+            filler.unlink()
+            assert post(one, [episode(500)]).status_code == 200
+            one.stop()
+        assert {int(each.labels["number"]) for each in read_kept(store)[0]} == {*taken, 500}
+
+
+def test_a_read_only_disk(tmp_path: Path) -> None:
+    """Nobody listens on it, what it holds can be read, and once it is writable again it goes on."""
+    with disk(tmp_path / "disk", 8) as small:
+        store = small.path / "s.db"
+        with listening(store) as one:
+            assert post(one, [episode(0)]).status_code == 200
+            one.stop()
+        small.path.joinpath("s.log").unlink()
+        small.read_only(True)
+        done = subprocess.run(
+            [*LISTEN, "--store", str(store), "--http", "127.0.0.1:0"], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 2 and "cannot be written" in done.stderr and "Traceback" not in done.stderr
+        assert [each.labels["number"] for each in read_kept(store)[0]] == ["0"]
+        small.read_only(False)
+        with listening(store) as one:
+            assert post(one, [episode(1)]).status_code == 200
+        assert len(read_kept(store)[0]) == 2
