@@ -28,6 +28,7 @@ from rulegen.store.journal import Journal
 
 DAY = 86_400_000  # ms
 CHECKPOINT = 20.0  # seconds between two: each holds commits up for a tenth of a second or so
+LONGEST_LOG = 16_384  # pages (of 4 KiB): beyond, commits wait for a checkpoint, after which the log begins anew
 PACK = 60.0  # seconds between two looks for what can be packed
 SETTLED = 2 * DAY  # ms after which an episode that was not seen again is packed
 GRACE = 10.0  # seconds that streams get to end
@@ -216,18 +217,24 @@ async def _reachable(address: Address, served: asyncio.Task[None] | None) -> Non
 
 
 async def _upkeep(journal: Journal, admission: Admission, retention: int) -> None:
-    """Checkpoints, packing and forgetting. Checkpoints run beside commits; the rest goes in while nothing waits."""
+    """Checkpoints, packing and forgetting. Checkpoints run beside commits, the rest between two of them: also, where
+    commits come so thick that the log never begins anew, a checkpoint of what little the one beside left."""
     loop = asyncio.get_running_loop()
     packed = loop.time()
     while True:
         await asyncio.sleep(CHECKPOINT)
         with suppress(RulegenError):
-            await asyncio.to_thread(journal.checkpoint)
+            if await asyncio.to_thread(journal.checkpoint) > LONGEST_LOG:
+                await admission.aside(partial(_all, journal))
         if loop.time() - packed > PACK:
             packed = loop.time()
             now = time.time_ns() // 1_000_000
             with suppress(RulegenError):
                 await admission.aside(partial(_kept, journal, now, retention))
+
+
+def _all(journal: Journal) -> None:
+    journal.checkpoint()
 
 
 def _kept(journal: Journal, now: int, retention: int) -> None:

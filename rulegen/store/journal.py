@@ -6,6 +6,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -100,34 +101,39 @@ class Journal:
                     raise
         except sqlite3.Error as error:
             raise failure(self.path, error) from None
+        except ValueError as error:
+            raise InputError(f"{self.path}: damaged: {error}") from None
         return len(rows)
 
     def forget(self, before: int) -> None:
-        """Takes out what ended before ``before`` (ms): episodes singly, packed ones by the whole month; and label
-        sets that nothing is left of."""
+        """Takes out what ended before ``before`` (ms), packed ones once their month is over; and label sets that
+        nothing is left of."""
         try:
             with self._store:  # one transaction
                 self._store.execute("BEGIN IMMEDIATE")
                 self._store.execute("DELETE FROM episode WHERE last < ?", (before,))
-                self._store.execute("DELETE FROM packed WHERE (month + 1) * ? < ?", (MONTH, before))
+                rows = self._store.execute("SELECT * FROM packed WHERE (month + 1) * ? < ?", (MONTH, before))
+                for labelset, month, *columns in rows.fetchall():
+                    self._outlive(labelset, month, unpacked(*columns), before)
                 self._store.execute(
                     "DELETE FROM labelset WHERE NOT EXISTS (SELECT 1 FROM episode WHERE labelset = id) "
                     "AND NOT EXISTS (SELECT 1 FROM packed WHERE labelset = id)"
                 )
         except sqlite3.Error as error:
             raise failure(self.path, error) from None
+        except ValueError as error:
+            raise InputError(f"{self.path}: damaged: {error}") from None
         self._ids.clear()
 
-    def checkpoint(self) -> None:
-        """Moves what the log holds into the database, as far as no reader needs it. On a connection of its own, so
-        that it may run beside :meth:`write`."""
-        aside = sqlite3.connect(self.path, isolation_level=None, timeout=0)
+    def checkpoint(self) -> int:
+        """Moves what the log holds into the database, as far as no reader needs it; returns how many pages the log
+        had. On a connection of its own, so that it may run beside :meth:`write`: but the log begins anew only after a
+        checkpoint during which nothing was written."""
         try:
-            aside.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            with closing(sqlite3.connect(self.path, isolation_level=None, timeout=0)) as aside:
+                return int(aside.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1])
         except sqlite3.Error as error:
             raise failure(self.path, error) from None
-        finally:
-            aside.close()
 
     def close(self) -> None:
         self._store.close()
@@ -164,6 +170,16 @@ class Journal:
             self._put(labelset, month, merged(unpacked(*found), new) if found else new)
         self._store.executemany("DELETE FROM episode WHERE labelset = ? AND start = ?", table[:, [0, 2]].tolist())
 
+    def _outlive(self, labelset: int, month: int, periods: Periods, before: int) -> None:
+        """Leaves of a packed month what ended at ``before`` or later: some fire for longer than others are kept."""
+        late = periods.last >= before
+        if late.all():
+            return
+        if late.any():
+            self._put(labelset, month, Periods(periods.start[late], periods.last[late], periods.open[late]))
+        else:
+            self._store.execute("DELETE FROM packed WHERE labelset = ? AND month = ?", (labelset, month))
+
     def _put(self, labelset: int, month: int, periods: Periods) -> None:
         blobs = (periods.start.astype("<i8"), periods.last.astype("<i8"), periods.open.astype("u1"))
         self._store.execute(
@@ -192,6 +208,7 @@ def written(path: Path, sightings: Iterable[Sighting]) -> None:
 
 def _locked(path: Path) -> int:
     """Holds ``path``'s lock file until closed: SQLite itself would let two writers take turns."""
+    path = path.resolve()  # one lock, whatever links lead to the store
     name = path.with_name(f".{path.name}.lock")
     try:
         handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -11,16 +11,21 @@ import sqlite3
 import subprocess
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import grpc
 import httpx
+import pytest
 from listening import Listening, alert, listening, post
 from servers import binary
 
 from rulegen.ingest.store import read_kept
+from rulegen.listen import serve
+from rulegen.listen.admission import Admission
 from rulegen.listen.listen_pb2 import Ack, AlertBatch
 from rulegen.listen.push import PUSH
+from rulegen.store.journal import Journal, Sighting
 
 KILLS = int(os.environ.get("KILLS", "8"))
 SEED = int(os.environ.get("SEED", "0"))
@@ -155,6 +160,35 @@ def _events(text: str):  # type: ignore[no-untyped-def] # words
             yield "synced"
         elif "HTTP/1.1 200 OK" in line:
             yield "answer"
+
+
+def test_the_log_stays_bounded_however_thick_commits_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log begins anew only after a checkpoint during which nothing was written: here each one beside is written to."""
+
+    class Thick(Journal):
+        def checkpoint(self) -> int:
+            pages = super().checkpoint()
+            if threading.current_thread().name != "commit":
+                numbers.append(pages)
+                self.write([Sighting(f'{{"alertname":"A","n":"{len(numbers)}-{n}"}}', 1, 2, 0) for n in range(500)])
+            return pages
+
+    async def play() -> None:
+        admission = Admission(journal)
+        upkeep = asyncio.create_task(serve._upkeep(journal, admission, 10**15))
+        async with asyncio.timeout(30):
+            while len(numbers) < 12:
+                await asyncio.sleep(0.01)
+        upkeep.cancel()
+        await admission.drain()
+
+    numbers: list[int] = []
+    monkeypatch.setattr(serve, "CHECKPOINT", 0.01)
+    monkeypatch.setattr(serve, "LONGEST_LOG", 100)
+    journal = Thick(tmp_path / "s.db")
+    asyncio.run(play())
+    journal.close()
+    assert any(later < earlier for earlier, later in pairwise(numbers)), numbers
 
 
 def test_a_full_disk_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
