@@ -148,8 +148,8 @@ class Http:
             if watch is not None:
                 watch.cancel()
         if refusal is Refusal.GONE:
-            self._admission.leave(batch)
-            self._meters.refused.labels(way.source, Refusal.GONE.value).inc(len(sightings))
+            freed = self._admission.leave([batch])  # none where its commit is under way: it is kept then
+            self._meters.refused.labels(way.source, Refusal.GONE.value).inc(freed)
             raise _Left
         if batch.taken:
             span.set(queued_s=batch.taken - batch.received, commit_s=time.monotonic() - batch.taken)
