@@ -31,6 +31,7 @@ CHECKPOINT = 20.0  # seconds between two: each holds commits up for a tenth of a
 LONGEST_LOG = 16_384  # pages (of 4 KiB): beyond, commits wait for a checkpoint, after which the log begins anew
 PACK = 60.0  # seconds between two looks for what can be packed
 SETTLED = 2 * DAY  # ms after which an episode that was not seen again is packed
+STREAMS = 1_024  # under way at once; more are refused with RESOURCE_EXHAUSTED
 GRACE = 10.0  # seconds that streams get to end
 AHEAD = 64 << 10  # bytes of a stream that are taken before they are read: what waits there, admission cannot see
 
@@ -151,7 +152,7 @@ def _grpc_server(wanted: Wanted, push: Push, named: list[str]) -> grpc.aio.Serve
         ("grpc.http2.bdp_probe", 0),
         ("grpc.http2.lookahead_bytes", AHEAD),
     ]
-    server = grpc.aio.server(options=options)
+    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=STREAMS)
     server.add_generic_rpc_handlers((push.handler(),))
     address = str(wanted.grpc)
     try:
