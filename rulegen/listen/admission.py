@@ -21,6 +21,7 @@ from rulegen.errors import RulegenError
 from rulegen.store.journal import Sighting
 
 MOST_QUEUED = 200_000  # alerts; a bound on memory, whatever the deadlines
+MOST_TEXT = 256 << 20  # characters of their labels; another
 MOST_AT_ONCE = 16_384  # alerts in one commit, so that a big one does not hold up the small for long
 APART = 0.005  # seconds from one commit's begin to the next: who comes meanwhile shares it
 _GAIN = 0.125  # of a new deviation, as in RFC 6298
@@ -55,6 +56,7 @@ class Batch:
     settled: Callable[[Refusal | None], None]
     received: float = 0.0  # when it was admitted, by the loop's clock
     taken: float = 0.0  # when its commit began; 0: it had none
+    text: int = 0  # characters of its labels
 
 
 @dataclass(slots=True)
@@ -97,6 +99,7 @@ class Admission:
         self._loop = asyncio.get_running_loop()
         self._queue: deque[Batch] = deque()
         self._queued = 0  # alerts
+        self._text = 0  # characters of those that wait, and of those in the commit under way
         self._busy, self._busy_since = 0, 0.0  # alerts in the commit under way
         self._lag = 0.0  # seconds from the end of a commit until the loop comes to tell of it
         self._stopping = self._idle = False
@@ -122,7 +125,8 @@ class Admission:
         if self._stopping:
             return Refusal.STOPPING
         alerts, now = len(batch.sightings), time.monotonic()
-        if self.queued + alerts > MOST_QUEUED and self.queued:
+        batch.text = sum([len(one.labels) for one in batch.sightings])
+        if self.queued and (self.queued + alerts > MOST_QUEUED or self._text + batch.text > MOST_TEXT):
             return Refusal.MEMORY
         if now + self.wait(alerts) > batch.deadline:
             return Refusal.QUEUE
@@ -130,6 +134,7 @@ class Admission:
         with self._wake:
             self._queue.append(batch)
             self._queued += alerts
+            self._text += batch.text
             if self._idle:
                 self._wake.notify()
         return None
@@ -141,6 +146,7 @@ class Admission:
         with self._wake:
             freed = sum(len(batch.sightings) for batch in self._queue if batch in leaving)
             if freed:
+                self._text -= sum(batch.text for batch in self._queue if batch in leaving)
                 self._queue = deque(batch for batch in self._queue if batch not in leaving)
                 self._queued -= freed
         return freed
@@ -224,6 +230,7 @@ class Admission:
         alerts = sum(len(batch.sightings) for batch in taken)
         self._lag += _GAIN * (time.monotonic() - ended - self._lag)
         with self._wake:
+            self._text -= sum([batch.text for batch in taken]) + sum([batch.text for batch in expired])
             if not self._queue and self._busy_since <= ended:  # else the next is under way by now
                 self._busy = 0
         if taken and refusal is None:

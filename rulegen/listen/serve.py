@@ -32,7 +32,7 @@ LONGEST_LOG = 16_384  # pages (of 4 KiB): beyond, commits wait for a checkpoint,
 PACK = 60.0  # seconds between two looks for what can be packed
 SETTLED = 2 * DAY  # ms after which an episode that was not seen again is packed
 STREAMS = 1_024  # under way at once; more are refused with RESOURCE_EXHAUSTED
-GRACE = 10.0  # seconds that streams get to end
+GRACE = 2.0  # seconds that streams, and then requests, get for their last answers
 AHEAD = 64 << 10  # bytes of a stream that are taken before they are read: what waits there, admission cannot see
 
 
@@ -134,13 +134,13 @@ async def _serve(wanted: Wanted, journal: Journal, ready: Callable[[str], None])
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
         upkeep.cancel()
+        await admission.drain()  # first: what streams and requests send from now on is refused
         if streams is not None:
             await streams.stop(GRACE)
         if web is not None and served is not None:
             web.stop()
             with suppress(asyncio.CancelledError, Exception):
                 await asyncio.wait_for(served, GRACE)
-        await admission.drain()
 
 
 def _grpc_server(wanted: Wanted, push: Push, named: list[str]) -> grpc.aio.Server | None:

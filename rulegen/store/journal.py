@@ -17,7 +17,8 @@ from rulegen.errors import InputError
 from rulegen.store.merge import Periods, merged
 from rulegen.store.schema import MONTH, failure, writing
 
-KNOWN = 500_000  # label sets whose number is remembered
+KNOWN = 500_000  # label sets whose number is remembered, at most,
+KNOWN_TEXT = 256 << 20  # and of how many characters in all
 PACKED_AT_ONCE = 20_000  # episodes that one step of packing takes, so that no commit waits long
 
 # As merge.merged: the one that reaches further says whether it is open; at a tie an end that was told wins.
@@ -59,6 +60,7 @@ class Journal:
             os.close(self._lock)
             raise
         self._ids: dict[str, int] = {}
+        self._text = 0  # characters of those
 
     def write(self, sightings: Sequence[Sighting]) -> None:
         """All of ``sightings``, or none. Returns when they are on the disk: after the commit's fsync.
@@ -78,9 +80,13 @@ class Journal:
                 raise
         except sqlite3.Error as error:
             raise failure(self.path, error) from None
-        if len(self._ids) + len(fresh) > KNOWN:
-            self._ids.clear()
-        self._ids |= fresh
+        if fresh:
+            text = sum(map(len, fresh))
+            if len(self._ids) + len(fresh) > KNOWN or self._text + text > KNOWN_TEXT:
+                self._forgotten()
+            if text <= KNOWN_TEXT:
+                self._ids |= fresh
+                self._text += text
 
     def pack(self, before: int) -> int:
         """Puts up to ``PACKED_AT_ONCE`` episodes that were last seen before ``before`` (ms) with the others of their
@@ -123,7 +129,7 @@ class Journal:
             raise failure(self.path, error) from None
         except ValueError as error:
             raise InputError(f"{self.path}: damaged: {error}") from None
-        self._ids.clear()
+        self._forgotten()
 
     def checkpoint(self) -> int:
         """Moves what the log holds into the database, as far as no reader needs it; returns how many pages the log
@@ -138,6 +144,10 @@ class Journal:
     def close(self) -> None:
         self._store.close()
         os.close(self._lock)
+
+    def _forgotten(self) -> None:
+        self._ids.clear()
+        self._text = 0
 
     def _upsert(self, rows: Sequence[tuple[int, int, int, int]]) -> None:
         done = 0

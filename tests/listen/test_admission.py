@@ -137,6 +137,27 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     played(play)
 
 
+def test_long_labels_are_bounded_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_TEXT", 1000)
+    long = (Sighting("x" * 400, 1, 2, 0),)
+
+    async def play(store: Slow, admission: Admission, settled: Settled) -> None:
+        assert admission.submit(settled.batch(1e9, long)) is None
+        await until(lambda: admission._busy == 1)
+        leaves = settled.batch(1e9, long)
+        assert admission.submit(leaves) is None
+        assert admission.submit(settled.batch(1e9, long)) is Refusal.MEMORY
+        admission.leave([leaves])
+        assert admission.submit(settled.batch(1e9, long)) is None
+        assert admission.submit(settled.batch(1e9, long)) is Refusal.MEMORY
+        store.go.set()
+        await until(lambda: len(settled) == 2)
+        for _ in range(2):  # none of it stays counted
+            assert admission.submit(settled.batch(1e9, long)) is None
+
+    played(play)
+
+
 def test_a_broken_store_refuses_and_recovers() -> None:
     async def play(store: Slow, admission: Admission, settled: Settled) -> None:
         store.broken = True

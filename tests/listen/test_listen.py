@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import grpc
@@ -373,6 +374,42 @@ def test_a_stop_drains(tmp_path: Path) -> None:
         assert one.stop() == 0
     assert kept(one, "D") == [(NOW - 600, NOW - 300, False)]
     assert not (tmp_path / "s.db-wal").exists() or (tmp_path / "s.db-wal").stat().st_size == 0
+
+
+def test_a_stop_does_not_wait_for_who_goes_on_sending(tmp_path: Path) -> None:
+    async def play(one: Listening) -> list[str]:
+        acknowledged: list[str] = []
+        async with grpc.aio.insecure_channel(one.grpc) as channel:
+            call = channel.stream_stream(PUSH)()
+            for number in count(1):
+                try:
+                    await call.write(batch(number, f"Stop{number}"))
+                    raw = await call.read()
+                except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                    return acknowledged
+                if raw is grpc.aio.EOF:
+                    return acknowledged
+                ack = Ack.FromString(raw)
+                if not ack.refused:
+                    acknowledged.append(f"Stop{number}")
+                if number == 3:
+                    one.process.terminate()
+                await asyncio.sleep(0.02)
+        raise AssertionError
+
+    with listening(tmp_path / "s.db") as one:
+        began = time.monotonic()
+        acknowledged = asyncio.run(asyncio.wait_for(play(one), 30))
+        assert one.process.wait(timeout=30) == 0
+        assert time.monotonic() - began < 8
+    assert len(acknowledged) >= 3
+    assert {each.name for each in read_kept(one.store)[0]} == set(acknowledged)
+
+
+@pytest.mark.parametrize("token", [" ", "\n", "a\x01b"])
+def test_a_token_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.setenv("RULEGEN_LISTEN_TOKEN", token)
+    assert "no bearer token" in told("--store", str(tmp_path / "s.db"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write what is read-only")

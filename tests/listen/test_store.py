@@ -16,6 +16,7 @@ from rulegen.ingest.sightings import Sighting as Seen
 from rulegen.ingest.sightings import episodes
 from rulegen.ingest.store import read_kept
 from rulegen.listen.reading import canonical
+from rulegen.store import journal as module
 from rulegen.store.journal import Journal, Sighting, written
 from rulegen.store.read import read_store
 from rulegen.store.schema import MONTH
@@ -131,6 +132,18 @@ def test_a_checkpoint_that_can_not_be_is_said_in_words(tmp_path: Path) -> None:
     journal.path = tmp_path / "missing" / "s.db"
     with pytest.raises(InputError, match="cannot be opened"):
         journal.checkpoint()
+    journal.close()
+
+
+def test_numbers_are_remembered_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KNOWN_TEXT", 200)
+    journal = Journal(tmp_path / "s.db")
+    for number in range(50):
+        journal.write([sighting(Labels({"alertname": f"A{number}", "long": "x" * (10 * number)}), 1, 2)])
+        assert sum(map(len, journal._ids)) <= 200
+    for number in range(50):
+        journal.write([sighting(Labels({"alertname": f"A{number}", "long": "x" * (10 * number)}), 1, 3)])
+    assert [one.span for one in read_kept(tmp_path / "s.db")[0]] == [Span(1, 3)] * 50
     journal.close()
 
 
