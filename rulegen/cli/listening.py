@@ -55,8 +55,14 @@ def listen_until_stopped(
 
 
 def token(path: Path | None) -> str:
-    """From the file, or else from the environment; "" where neither is given."""
-    return token_in(path) if path is not None else os.environ.get(TOKEN, "")
+    """From the file, or else from the environment; "" where neither is given. Raises InputError for what is none."""
+    if path is not None:
+        return token_in(path)
+    given = os.environ.get(TOKEN, "")
+    token = given.strip()
+    if given and not (token and token.isascii() and token.isprintable()):
+        raise InputError(f"{TOKEN}: no bearer token: ASCII characters are expected")
+    return token
 
 
 def _installed(*modules: str) -> None:

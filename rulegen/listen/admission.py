@@ -12,7 +12,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -21,6 +21,7 @@ from rulegen.errors import RulegenError
 from rulegen.store.journal import Sighting
 
 MOST_QUEUED = 200_000  # alerts; a bound on memory, whatever the deadlines
+MOST_TEXT = 256 << 20  # characters of their labels; another
 MOST_AT_ONCE = 16_384  # alerts in one commit, so that a big one does not hold up the small for long
 APART = 0.005  # seconds from one commit's begin to the next: who comes meanwhile shares it
 _GAIN = 0.125  # of a new deviation, as in RFC 6298
@@ -53,9 +54,9 @@ class Batch:
     sightings: Sequence[Sighting]
     deadline: float
     settled: Callable[[Refusal | None], None]
-    gone: bool = False  # set by whoever sees the sender leave
     received: float = 0.0  # when it was admitted, by the loop's clock
     taken: float = 0.0  # when its commit began; 0: it had none
+    text: int = 0  # characters of its labels
 
 
 @dataclass(slots=True)
@@ -98,6 +99,7 @@ class Admission:
         self._loop = asyncio.get_running_loop()
         self._queue: deque[Batch] = deque()
         self._queued = 0  # alerts
+        self._text = 0  # characters of those that wait, and of those in the commit under way
         self._busy, self._busy_since = 0, 0.0  # alerts in the commit under way
         self._lag = 0.0  # seconds from the end of a commit until the loop comes to tell of it
         self._stopping = self._idle = False
@@ -123,7 +125,8 @@ class Admission:
         if self._stopping:
             return Refusal.STOPPING
         alerts, now = len(batch.sightings), time.monotonic()
-        if self.queued + alerts > MOST_QUEUED and self.queued:
+        batch.text = sum([len(one.labels) for one in batch.sightings])
+        if self.queued and (self.queued + alerts > MOST_QUEUED or self._text + batch.text > MOST_TEXT):
             return Refusal.MEMORY
         if now + self.wait(alerts) > batch.deadline:
             return Refusal.QUEUE
@@ -131,19 +134,22 @@ class Admission:
         with self._wake:
             self._queue.append(batch)
             self._queued += alerts
+            self._text += batch.text
             if self._idle:
                 self._wake.notify()
         return None
 
-    def leave(self, batch: Batch) -> None:
-        """Its sender is gone: a batch that still waits frees its place at once."""
-        batch.gone = True
+    def leave(self, batches: Iterable[Batch]) -> int:
+        """Their sender is gone: those that still wait free their place at once, and are never settled. Returns how
+        many alerts that were."""
+        leaving = set(batches)
         with self._wake:
-            try:
-                self._queue.remove(batch)
-            except ValueError:
-                return
-            self._queued -= len(batch.sightings)
+            freed = sum(len(batch.sightings) for batch in self._queue if batch in leaving)
+            if freed:
+                self._text -= sum(batch.text for batch in self._queue if batch in leaving)
+                self._queue = deque(batch for batch in self._queue if batch not in leaving)
+                self._queued -= freed
+        return freed
 
     async def aside(self, work: Callable[[], None]) -> None:
         """Runs ``work`` in the thread that commits, between two commits. Raises what it raises."""
@@ -199,7 +205,7 @@ class Admission:
         while self._queue and (not taken or alerts + len(self._queue[0].sightings) <= MOST_AT_ONCE):
             batch = self._queue.popleft()
             self._queued -= len(batch.sightings)
-            if batch.gone or batch.deadline <= now:
+            if batch.deadline <= now:
                 expired.append(batch)
                 continue
             batch.taken = now
@@ -212,8 +218,8 @@ class Admission:
         began = time.monotonic()
         try:
             self._journal.write([one for batch in taken for one in batch.sightings])
-        except RulegenError as error:
-            self.broken = str(error)
+        except Exception as error:  # whatever it is: without this thread nothing would ever be answered again
+            self.broken = str(error) if isinstance(error, RulegenError) else f"the store failed: {error!r}"
             return Refusal.DISK, 0.0
         self.broken = ""
         return None, time.monotonic() - began
@@ -224,7 +230,8 @@ class Admission:
         alerts = sum(len(batch.sightings) for batch in taken)
         self._lag += _GAIN * (time.monotonic() - ended - self._lag)
         with self._wake:
-            if not self._queue:
+            self._text -= sum([batch.text for batch in taken]) + sum([batch.text for batch in expired])
+            if not self._queue and self._busy_since <= ended:  # else the next is under way by now
                 self._busy = 0
         if taken and refusal is None:
             self.cost.measured(alerts, seconds)
@@ -232,7 +239,7 @@ class Admission:
         for batch in taken:
             batch.settled(refusal)
         for batch in expired:
-            batch.settled(Refusal.GONE if batch.gone else Refusal.EXPIRED)
+            batch.settled(Refusal.EXPIRED)
 
 
 def _end(done: asyncio.Future[None], error: Exception | None) -> None:

@@ -150,9 +150,8 @@ class _Stream:
 
     def leave(self) -> None:
         """Whatever still waits frees its place."""
-        for entry in self._waiting:
-            if entry.batch is not None and not entry.done:
-                self._admission.leave(entry.batch)
+        freed = self._admission.leave(one.batch for one in self._waiting if one.batch is not None and not one.done)
+        self._meters.refused.labels("grpc", Refusal.GONE.value).inc(freed)
 
     async def acknowledge(self, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         """Writes what is settled, as far as there is no gap, until the stream is over and nothing waits."""

@@ -21,7 +21,7 @@ from rulegen.store.journal import Sighting
 
 MOST_BODY = 8 << 20  # bytes
 BODY_TIMEOUT = 10.0  # seconds for a whole body
-SMALL = 64 << 10  # bytes that are read at once
+SMALL = 64 << 10  # bytes that are read at once, and parsed in the loop
 LOOK = 0.02  # seconds after which somebody looks whether the client is still there
 ALERTS, WEBHOOK, METRICS, HEALTHY, READY = "/api/v2/alerts", "/webhook", "/metrics", "/-/healthy", "/-/ready"
 
@@ -103,7 +103,11 @@ class Http:
             raise self._refused(way, Refusal.QUEUE, 1)
         body = await self._body(protocol, headers.get("content-length"), deadline)
         try:
-            sightings, wrong = way.parse(body, time.time_ns() // 1_000_000)
+            now = time.time_ns() // 1_000_000
+            if len(body) > SMALL:  # others get their turns meanwhile
+                sightings, wrong = await asyncio.to_thread(way.parse, body, now)
+            else:
+                sightings, wrong = way.parse(body, now)
         except NotAlerts as error:
             way.invalid.inc()
             raise Answer(400, f"not alerts: {error}") from None
@@ -138,7 +142,7 @@ class Http:
 
         def look() -> None:  # most are settled before
             nonlocal watch
-            watch = self._loop.create_task(self._watched(protocol, done))
+            watch = self._loop.create_task(self._watched(protocol, done, deadline))
 
         timer = self._loop.call_later(LOOK, look)
         try:
@@ -147,20 +151,27 @@ class Http:
             timer.cancel()
             if watch is not None:
                 watch.cancel()
+        if refusal is Refusal.EXPIRED:
+            self._admission.leave([batch])
         if refusal is Refusal.GONE:
-            self._admission.leave(batch)
-            self._meters.refused.labels(way.source, Refusal.GONE.value).inc(len(sightings))
+            freed = self._admission.leave([batch])  # none where its commit is under way: it is kept then
+            self._meters.refused.labels(way.source, Refusal.GONE.value).inc(freed)
             raise _Left
         if batch.taken:
             span.set(queued_s=batch.taken - batch.received, commit_s=time.monotonic() - batch.taken)
         return refusal
 
     @staticmethod
-    async def _watched(protocol: Any, done: asyncio.Future[Refusal | None]) -> None:
-        """Ends the wait for ``done`` when the client leaves."""
-        await protocol.client_disconnect()
+    async def _watched(protocol: Any, done: asyncio.Future[Refusal | None], deadline: float) -> None:
+        """Ends the wait for ``done`` when the client leaves, or when its deadline comes though the disk hangs."""
+        why = Refusal.GONE
+        try:
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                await protocol.client_disconnect()
+        except TimeoutError:
+            why = Refusal.EXPIRED
         if not done.done():
-            done.set_result(Refusal.GONE)
+            done.set_result(why)
 
     async def _body(self, protocol: Any, length: str | None, deadline: float) -> bytes:
         """The whole body, within its limits. Raises Answer."""

@@ -72,7 +72,7 @@ def _send(client: httpx.Client, url: str, body: Any) -> None:
         if answer.is_success:
             return
         after = answer.headers.get("retry-after", "")
-        if answer.status_code not in (429, 503) or not after.isdigit():
+        if answer.status_code not in (429, 503, 504) or not after.isdigit():
             raise UpstreamError(f"{url}: {answer.status_code}: {answer.text[:200].strip()}")
         time.sleep(min(60, int(after)))
     raise UpstreamError(f"{url}: refused {TRIES} times, the last time with {answer.status_code}")

@@ -80,7 +80,7 @@ def _channel(scheme: str, address: str, authority: Path | None) -> grpc.aio.Chan
 def _batches(episodes: Iterable[Episode], size: int, timeout: float) -> Iterable[AlertBatch]:
     rest = iter(episodes)
     while some := list(islice(rest, size)):
-        message = AlertBatch(timeout_ms=max(1, round(timeout * 1000)))
+        message = AlertBatch(timeout_ms=min(max(1, round(timeout * 1000)), 2**32 - 1))
         for one in some:
             message.alerts.add(
                 labels=dict(one.labels),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -16,6 +16,7 @@ AHEAD = 86_400_000  # ms that a sender's clock may be ahead of ours
 SHOWN = 5  # reasons in one answer
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNSET = datetime(1, 1, 1, tzinfo=UTC)  # Go's zero time
+Time = Annotated[datetime, msgspec.Meta(tz=True)]  # RFC 3339 knows none without a zone
 
 
 class NotAlerts(ValueError):
@@ -26,15 +27,15 @@ class _Posted(msgspec.Struct):
     """Of Alertmanager's OpenAPI description, ``postableAlert``. Unknown keys are ignored: the format grows."""
 
     labels: dict[str, str]
-    startsAt: datetime | None = None
-    endsAt: datetime | None = None
+    startsAt: Time | None = None
+    endsAt: Time | None = None
 
 
 class _Hooked(msgspec.Struct):
     status: Literal["firing", "resolved"]
     labels: dict[str, str]
-    startsAt: datetime
-    endsAt: datetime = _UNSET
+    startsAt: Time
+    endsAt: Time = _UNSET
 
 
 class _Payload(msgspec.Struct):
@@ -61,7 +62,7 @@ def posted(body: bytes, now: int) -> Reading:
     for number, one in enumerate(alerts):
         end = _ms(one.endsAt) if isinstance(one.endsAt, datetime) else 0
         start = _ms(one.startsAt) if isinstance(one.startsAt, datetime) else 0
-        over = 0 < end <= now
+        over = end != 0 and end <= now
         start = start or (end if over else now)
         _add(good, bad, number, one.labels, start, end if over else max(start, now), 0 if over else 1, now)
     return good, bad
@@ -132,12 +133,11 @@ def _wrong(labels: Mapping[str, str], start: int, last: int, now: int) -> str:
 
 
 def _ms(time: datetime) -> int:
-    """0 for Go's zero time, and for times without a zone, which RFC 3339 does not know."""
-    if time.tzinfo is None:
+    """0 for Go's zero time."""
+    if time.year == 1:
         return 0
     since = time - _EPOCH
-    ms = (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
-    return max(0, ms)
+    return (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
 
 
 def reasons(wrong: Sequence[str]) -> str:

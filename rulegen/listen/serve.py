@@ -28,9 +28,11 @@ from rulegen.store.journal import Journal
 
 DAY = 86_400_000  # ms
 CHECKPOINT = 20.0  # seconds between two: each holds commits up for a tenth of a second or so
+LONGEST_LOG = 16_384  # pages (of 4 KiB): beyond, commits wait for a checkpoint, after which the log begins anew
 PACK = 60.0  # seconds between two looks for what can be packed
 SETTLED = 2 * DAY  # ms after which an episode that was not seen again is packed
-GRACE = 10.0  # seconds that streams get to end
+STREAMS = 1_024  # under way at once; more are refused with RESOURCE_EXHAUSTED
+GRACE = 2.0  # seconds that streams, and then requests, get for their last answers
 AHEAD = 64 << 10  # bytes of a stream that are taken before they are read: what waits there, admission cannot see
 
 
@@ -132,13 +134,13 @@ async def _serve(wanted: Wanted, journal: Journal, ready: Callable[[str], None])
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
         upkeep.cancel()
+        await admission.drain()  # first: what streams and requests send from now on is refused
         if streams is not None:
             await streams.stop(GRACE)
         if web is not None and served is not None:
             web.stop()
             with suppress(asyncio.CancelledError, Exception):
                 await asyncio.wait_for(served, GRACE)
-        await admission.drain()
 
 
 def _grpc_server(wanted: Wanted, push: Push, named: list[str]) -> grpc.aio.Server | None:
@@ -150,7 +152,7 @@ def _grpc_server(wanted: Wanted, push: Push, named: list[str]) -> grpc.aio.Serve
         ("grpc.http2.bdp_probe", 0),
         ("grpc.http2.lookahead_bytes", AHEAD),
     ]
-    server = grpc.aio.server(options=options)
+    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=STREAMS)
     server.add_generic_rpc_handlers((push.handler(),))
     address = str(wanted.grpc)
     try:
@@ -216,18 +218,24 @@ async def _reachable(address: Address, served: asyncio.Task[None] | None) -> Non
 
 
 async def _upkeep(journal: Journal, admission: Admission, retention: int) -> None:
-    """Checkpoints, packing and forgetting. Checkpoints run beside commits; the rest goes in while nothing waits."""
+    """Checkpoints, packing and forgetting. Checkpoints run beside commits, the rest between two of them: also, where
+    commits come so thick that the log never begins anew, a checkpoint of what little the one beside left."""
     loop = asyncio.get_running_loop()
     packed = loop.time()
     while True:
         await asyncio.sleep(CHECKPOINT)
         with suppress(RulegenError):
-            await asyncio.to_thread(journal.checkpoint)
+            if await asyncio.to_thread(journal.checkpoint) > LONGEST_LOG:
+                await admission.aside(partial(_all, journal))
         if loop.time() - packed > PACK:
             packed = loop.time()
             now = time.time_ns() // 1_000_000
             with suppress(RulegenError):
                 await admission.aside(partial(_kept, journal, now, retention))
+
+
+def _all(journal: Journal) -> None:
+    journal.checkpoint()
 
 
 def _kept(journal: Journal, now: int, retention: int) -> None:

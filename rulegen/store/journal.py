@@ -6,6 +6,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,8 @@ from rulegen.errors import InputError
 from rulegen.store.merge import Periods, merged
 from rulegen.store.schema import MONTH, failure, writing
 
-KNOWN = 500_000  # label sets whose number is remembered
+KNOWN = 500_000  # label sets whose number is remembered, at most,
+KNOWN_TEXT = 256 << 20  # and of how many characters in all
 PACKED_AT_ONCE = 20_000  # episodes that one step of packing takes, so that no commit waits long
 
 # As merge.merged: the one that reaches further says whether it is open; at a tie an end that was told wins.
@@ -58,6 +60,7 @@ class Journal:
             os.close(self._lock)
             raise
         self._ids: dict[str, int] = {}
+        self._text = 0  # characters of those
 
     def write(self, sightings: Sequence[Sighting]) -> None:
         """All of ``sightings``, or none. Returns when they are on the disk: after the commit's fsync.
@@ -77,9 +80,13 @@ class Journal:
                 raise
         except sqlite3.Error as error:
             raise failure(self.path, error) from None
-        if len(self._ids) + len(fresh) > KNOWN:
-            self._ids.clear()
-        self._ids |= fresh
+        if fresh:
+            text = sum(map(len, fresh))
+            if len(self._ids) + len(fresh) > KNOWN or self._text + text > KNOWN_TEXT:
+                self._forgotten()
+            if text <= KNOWN_TEXT:
+                self._ids |= fresh
+                self._text += text
 
     def pack(self, before: int) -> int:
         """Puts up to ``PACKED_AT_ONCE`` episodes that were last seen before ``before`` (ms) with the others of their
@@ -100,38 +107,47 @@ class Journal:
                     raise
         except sqlite3.Error as error:
             raise failure(self.path, error) from None
+        except ValueError as error:
+            raise InputError(f"{self.path}: damaged: {error}") from None
         return len(rows)
 
     def forget(self, before: int) -> None:
-        """Takes out what ended before ``before`` (ms): episodes singly, packed ones by the whole month; and label
-        sets that nothing is left of."""
+        """Takes out what ended before ``before`` (ms), packed ones once their month is over; and label sets that
+        nothing is left of."""
         try:
             with self._store:  # one transaction
                 self._store.execute("BEGIN IMMEDIATE")
                 self._store.execute("DELETE FROM episode WHERE last < ?", (before,))
-                self._store.execute("DELETE FROM packed WHERE (month + 1) * ? < ?", (MONTH, before))
+                rows = self._store.execute("SELECT * FROM packed WHERE (month + 1) * ? < ?", (MONTH, before))
+                for labelset, month, *columns in rows.fetchall():
+                    self._outlive(labelset, month, unpacked(*columns), before)
                 self._store.execute(
                     "DELETE FROM labelset WHERE NOT EXISTS (SELECT 1 FROM episode WHERE labelset = id) "
                     "AND NOT EXISTS (SELECT 1 FROM packed WHERE labelset = id)"
                 )
         except sqlite3.Error as error:
             raise failure(self.path, error) from None
-        self._ids.clear()
+        except ValueError as error:
+            raise InputError(f"{self.path}: damaged: {error}") from None
+        self._forgotten()
 
-    def checkpoint(self) -> None:
-        """Moves what the log holds into the database, as far as no reader needs it. On a connection of its own, so
-        that it may run beside :meth:`write`."""
-        aside = sqlite3.connect(self.path, isolation_level=None, timeout=0)
+    def checkpoint(self) -> int:
+        """Moves what the log holds into the database, as far as no reader needs it; returns how many pages the log
+        had. On a connection of its own, so that it may run beside :meth:`write`: but the log begins anew only after a
+        checkpoint during which nothing was written."""
         try:
-            aside.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            with closing(sqlite3.connect(self.path, isolation_level=None, timeout=0)) as aside:
+                return int(aside.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1])
         except sqlite3.Error as error:
             raise failure(self.path, error) from None
-        finally:
-            aside.close()
 
     def close(self) -> None:
         self._store.close()
         os.close(self._lock)
+
+    def _forgotten(self) -> None:
+        self._ids.clear()
+        self._text = 0
 
     def _upsert(self, rows: Sequence[tuple[int, int, int, int]]) -> None:
         done = 0
@@ -164,6 +180,16 @@ class Journal:
             self._put(labelset, month, merged(unpacked(*found), new) if found else new)
         self._store.executemany("DELETE FROM episode WHERE labelset = ? AND start = ?", table[:, [0, 2]].tolist())
 
+    def _outlive(self, labelset: int, month: int, periods: Periods, before: int) -> None:
+        """Leaves of a packed month what ended at ``before`` or later: some fire for longer than others are kept."""
+        late = periods.last >= before
+        if late.all():
+            return
+        if late.any():
+            self._put(labelset, month, Periods(periods.start[late], periods.last[late], periods.open[late]))
+        else:
+            self._store.execute("DELETE FROM packed WHERE labelset = ? AND month = ?", (labelset, month))
+
     def _put(self, labelset: int, month: int, periods: Periods) -> None:
         blobs = (periods.start.astype("<i8"), periods.last.astype("<i8"), periods.open.astype("u1"))
         self._store.execute(
@@ -192,6 +218,7 @@ def written(path: Path, sightings: Iterable[Sighting]) -> None:
 
 def _locked(path: Path) -> int:
     """Holds ``path``'s lock file until closed: SQLite itself would let two writers take turns."""
+    path = path.resolve()  # one lock, whatever links lead to the store
     name = path.with_name(f".{path.name}.lock")
     try:
         handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -119,7 +119,7 @@ def test_who_leaves_frees_the_place_before_any_work() -> None:
         gone, stays = settled.batch(5, ONE * 1000), settled.batch(5)
         assert admission.submit(gone) is None and admission.submit(stays) is None
         before = admission.wait(1)
-        admission.leave(gone)
+        assert admission.leave([gone]) == 1000
         assert admission.wait(1) < before and admission.queued == 2
 
     store, settled = played(play)
@@ -137,6 +137,27 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     played(play)
 
 
+def test_long_labels_are_bounded_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_TEXT", 1000)
+    long = (Sighting("x" * 400, 1, 2, 0),)
+
+    async def play(store: Slow, admission: Admission, settled: Settled) -> None:
+        assert admission.submit(settled.batch(1e9, long)) is None
+        await until(lambda: admission._busy == 1)
+        leaves = settled.batch(1e9, long)
+        assert admission.submit(leaves) is None
+        assert admission.submit(settled.batch(1e9, long)) is Refusal.MEMORY
+        admission.leave([leaves])
+        assert admission.submit(settled.batch(1e9, long)) is None
+        assert admission.submit(settled.batch(1e9, long)) is Refusal.MEMORY
+        store.go.set()
+        await until(lambda: len(settled) == 2)
+        for _ in range(2):  # none of it stays counted
+            assert admission.submit(settled.batch(1e9, long)) is None
+
+    played(play)
+
+
 def test_a_broken_store_refuses_and_recovers() -> None:
     async def play(store: Slow, admission: Admission, settled: Settled) -> None:
         store.broken = True
@@ -150,6 +171,67 @@ def test_a_broken_store_refuses_and_recovers() -> None:
         assert settled[1] is None and not admission.broken
 
     played(play)
+
+
+def test_an_error_nobody_thought_of_ends_no_service() -> None:
+    class Odd(Slow):
+        def write(self, sightings: Sequence[Sighting]) -> None:
+            if self.broken:
+                raise MemoryError
+            super().write(sightings)
+
+    async def run() -> None:
+        store, settled = Odd(), Settled()
+        store.go.set()
+        store.broken = True
+        admission = Admission(store)
+        admission.submit(settled.batch(5))
+        await until(lambda: settled == [Refusal.DISK])
+        assert "MemoryError" in admission.broken
+        store.broken = False
+        admission.submit(settled.batch(5))
+        await until(lambda: settled == [Refusal.DISK, None])
+        await asyncio.wait_for(admission.drain(), WAIT)
+
+    asyncio.run(run())
+
+
+def test_a_stream_that_leaves_costs_one_look_at_the_queue() -> None:
+    class Counted(Batch):
+        looks = 0
+
+        def __hash__(self) -> int:
+            Counted.looks += 1
+            return id(self)
+
+        def __eq__(self, other: object) -> bool:
+            Counted.looks += 1
+            return self is other
+
+    async def play(store: Slow, admission: Admission, settled: Settled) -> None:
+        admission.cost = Cost(commit=0.0, alert=0.0)
+        admission.submit(settled.batch(99))
+        await until(lambda: admission._busy == 1)
+        batches = [Counted(ONE, asyncio.get_running_loop().time() + 99, settled.append) for _ in range(2000)]
+        for batch in batches:
+            assert admission.submit(batch) is None
+        assert admission.leave(batches[1000:]) == 1000
+        assert admission.leave(batches[1000:]) == 0  # they left already
+        assert Counted.looks < 20 * len(batches)
+        assert admission.queued == 1001
+
+    assert played(play)[1] == [None] * 1001
+
+
+def test_what_left_while_it_was_written_is_kept() -> None:
+    async def play(store: Slow, admission: Admission, settled: Settled) -> None:
+        batch = settled.batch(5)
+        admission.submit(batch)
+        await until(lambda: admission._busy == 1)
+        assert admission.leave([batch]) == 0
+
+    store, settled = played(play)
+    assert store.written == [1] and settled == [None]
 
 
 def test_nothing_is_taken_once_it_drains_and_all_that_waits_is_written() -> None:

@@ -11,17 +11,24 @@ import sqlite3
 import subprocess
 import threading
 import time
+from itertools import count, pairwise
 from pathlib import Path
 
 import grpc
 import httpx
+import pytest
 from disks import disk
 from listening import LISTEN, Listening, alert, listening, post
 from servers import binary
 
 from rulegen.ingest.store import read_kept
+from rulegen.listen import admission as admitting
+from rulegen.listen import serve
+from rulegen.listen.admission import Admission, Batch
 from rulegen.listen.listen_pb2 import Ack, AlertBatch
 from rulegen.listen.push import PUSH
+from rulegen.listen.reading import canonical
+from rulegen.store.journal import Journal, Sighting
 
 KILLS = int(os.environ.get("KILLS", "8"))
 SEED = int(os.environ.get("SEED", "0"))
@@ -156,6 +163,44 @@ def _events(text: str):  # type: ignore[no-untyped-def] # words
             yield "synced"
         elif "HTTP/1.1 200 OK" in line:
             yield "answer"
+
+
+def test_the_log_stays_bounded_however_thick_commits_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log begins anew only after a checkpoint during which nothing was written, and here something always is."""
+    pages: list[int] = []
+
+    class Watched(Journal):
+        def checkpoint(self) -> int:
+            found = super().checkpoint()
+            if threading.current_thread().name != "commit":
+                pages.append(found)
+            return found
+
+    def submit(_: object = None) -> None:
+        sightings = [Sighting(canonical({"alertname": "A", "n": str(next(numbers))}), 1, 2, 0) for _ in range(50)]
+        admission.submit(Batch(sightings, time.monotonic() + 60, submit))
+
+    async def play() -> None:
+        nonlocal admission
+        admission = Admission(journal)
+        for _ in range(4):
+            submit()
+        upkeep = asyncio.create_task(serve._upkeep(journal, admission, 10**15))
+        async with asyncio.timeout(60):
+            while len(pages) < 40:
+                await asyncio.sleep(0.01)
+        upkeep.cancel()
+        await admission.drain()
+
+    admission: Admission
+    numbers = count()
+    monkeypatch.setattr(admitting, "APART", 0.0)
+    monkeypatch.setattr(serve, "CHECKPOINT", 0.04)
+    monkeypatch.setattr(serve, "LONGEST_LOG", 100)
+    journal = Watched(tmp_path / "s.db")
+    asyncio.run(play())
+    journal.close()
+    assert sum(later < earlier for earlier, later in pairwise(pages)) > 5, pages
 
 
 def test_a_full_disk_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:

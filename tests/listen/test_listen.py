@@ -6,11 +6,14 @@ import asyncio
 import json
 import os
 import socket
+import sqlite3
 import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import grpc
@@ -26,6 +29,7 @@ from rulegen.ingest.store import read_kept
 from rulegen.listen.http import MOST_BODY
 from rulegen.listen.listen_pb2 import Ack, AlertBatch
 from rulegen.listen.push import PUSH, push_stream
+from rulegen.listen.serve import STREAMS
 
 NOW = int(time.time())
 
@@ -153,6 +157,13 @@ def test_a_deadline_that_can_not_be_met_is_refused_at_once(server: Listening) ->
             400,
             "ends before it starts",
         ),
+        (
+            b'[{"labels": {"alertname": "A"}, "startsAt": "2026-01-02T00:00:00Z", "endsAt": "1960-01-01T00:00:00Z"}]',
+            400,
+            "ends before it starts",
+        ),
+        (b'[{"labels": {"alertname": "A"}, "startsAt": "1960-01-02T00:00:00Z"}]', 400, "starts before 1970"),
+        (b'[{"labels": {"alertname": "A"}, "startsAt": "2026-01-02T00:00:00"}]', 400, "not alerts"),
         (b" " * (MOST_BODY + 1), 413, "at most"),
     ],
 )
@@ -199,6 +210,73 @@ def test_a_body_that_comes_too_slowly(server: Listening) -> None:
         assert b" 408 " in one.recv(1000)
         assert time.monotonic() - began < 10
     assert httpx.get(f"{server.http}/-/healthy").status_code == 200
+
+
+def test_who_waits_for_a_disk_that_hangs_is_told_at_the_deadline(server: Listening) -> None:
+    held = sqlite3.connect(server.store, isolation_level=None)
+    held.execute("BEGIN IMMEDIATE")  # the server's next commit waits for this
+    try:
+        began = time.monotonic()
+        answer = post(server, [alert("Hangs", NOW - 600, NOW - 300)], **{"x-request-timeout": "1"})
+        assert answer.status_code == 504 and "retry-after" in answer.headers
+        assert 0.9 < time.monotonic() - began < 3
+    finally:
+        held.close()
+    assert post(server, [alert("HangsNoMore", NOW - 600, NOW - 300)]).status_code == 200
+
+
+def test_a_big_body_costs_the_others_little(server: Listening) -> None:
+    body = json.dumps([{"labels": {"alertname": f"Big{n}", "": "x"}} for n in range(150_000)]).encode()
+    with ThreadPoolExecutor(1) as pool, httpx.Client(timeout=60) as client:
+        begun, longest = time.monotonic(), 0.0
+        big = pool.submit(httpx.post, f"{server.http}/api/v2/alerts", content=body, timeout=60)
+        while not big.done():
+            began = time.monotonic()
+            assert client.get(f"{server.http}/-/healthy").status_code == 200
+            longest = max(longest, time.monotonic() - began)
+    assert big.result().status_code == 400
+    assert longest < (time.monotonic() - begun) / 2, "one body held up the others for most of its time"
+
+
+def test_streams_beyond_the_limit_are_refused(server: Listening) -> None:
+    async def play() -> None:
+        async with grpc.aio.insecure_channel(server.grpc) as channel:
+            held = [channel.stream_stream(PUSH)() for _ in range(STREAMS)]
+            await asyncio.gather(*(one.wait_for_connection() for one in held))
+            await held[-1].write(batch(1, "LastOfMany"))
+            assert Ack.FromString(await held[-1].read()).sequence == 1
+            with pytest.raises(grpc.aio.AioRpcError) as ended:
+                await channel.stream_stream(PUSH)(iter([batch(1, "TooMany")])).read()
+            assert ended.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            for one in held:
+                one.cancel()
+
+    asyncio.run(asyncio.wait_for(play(), 60))
+    assert kept(server, "LastOfMany") and not kept(server, "TooMany")
+
+
+def test_a_stream_that_leaves_is_counted(server: Listening) -> None:
+    def gone() -> float:
+        text = httpx.get(f"{server.http}/metrics").text
+        return float(text.split('refused_alerts_total{input="grpc",reason="gone"} ')[1].split("\n")[0])
+
+    async def play() -> None:
+        async with grpc.aio.insecure_channel(server.grpc) as channel:
+            call = channel.stream_stream(PUSH)()
+            for number in range(1, 41):
+                await call.write(batch(number, "Leaves"))
+            await asyncio.sleep(0.5)
+            call.cancel()
+
+    before = gone()
+    held = sqlite3.connect(server.store, isolation_level=None)
+    held.execute("BEGIN IMMEDIATE")
+    try:
+        asyncio.run(play())
+        time.sleep(0.3)
+    finally:
+        held.close()
+    assert 0 < gone() - before <= 40
 
 
 def test_a_chunked_body_without_end_is_cut_off(server: Listening) -> None:
@@ -296,6 +374,42 @@ def test_a_stop_drains(tmp_path: Path) -> None:
         assert one.stop() == 0
     assert kept(one, "D") == [(NOW - 600, NOW - 300, False)]
     assert not (tmp_path / "s.db-wal").exists() or (tmp_path / "s.db-wal").stat().st_size == 0
+
+
+def test_a_stop_does_not_wait_for_who_goes_on_sending(tmp_path: Path) -> None:
+    async def play(one: Listening) -> list[str]:
+        acknowledged: list[str] = []
+        async with grpc.aio.insecure_channel(one.grpc) as channel:
+            call = channel.stream_stream(PUSH)()
+            for number in count(1):
+                try:
+                    await call.write(batch(number, f"Stop{number}"))
+                    raw = await call.read()
+                except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                    return acknowledged
+                if raw is grpc.aio.EOF:
+                    return acknowledged
+                ack = Ack.FromString(raw)
+                if not ack.refused:
+                    acknowledged.append(f"Stop{number}")
+                if number == 3:
+                    one.process.terminate()
+                await asyncio.sleep(0.02)
+        raise AssertionError
+
+    with listening(tmp_path / "s.db") as one:
+        began = time.monotonic()
+        acknowledged = asyncio.run(asyncio.wait_for(play(one), 30))
+        assert one.process.wait(timeout=30) == 0
+        assert time.monotonic() - began < 8
+    assert len(acknowledged) >= 3
+    assert {each.name for each in read_kept(one.store)[0]} == set(acknowledged)
+
+
+@pytest.mark.parametrize("token", [" ", "\n", "a\x01b"])
+def test_a_token_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.setenv("RULEGEN_LISTEN_TOKEN", token)
+    assert "no bearer token" in told("--store", str(tmp_path / "s.db"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write what is read-only")

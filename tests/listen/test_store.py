@@ -16,6 +16,7 @@ from rulegen.ingest.sightings import Sighting as Seen
 from rulegen.ingest.sightings import episodes
 from rulegen.ingest.store import read_kept
 from rulegen.listen.reading import canonical
+from rulegen.store import journal as module
 from rulegen.store.journal import Journal, Sighting, written
 from rulegen.store.read import read_store
 from rulegen.store.schema import MONTH
@@ -80,6 +81,77 @@ def test_forgets_what_is_old(tmp_path: Path) -> None:
     assert [one.labels for one in read_kept(path)[0]] == [B]
     journal.write([sighting(A, 9 * MONTH, 9 * MONTH + 1)])  # its number is not remembered wrongly
     assert [one.labels for one in read_kept(path)[0]] == [A, B]
+    journal.close()
+
+
+def test_forgets_by_the_end_however_long_ago_it_began(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    journal = Journal(path)
+    journal.write([sighting(A, MONTH, 9 * MONTH), sighting(A, MONTH + 5, MONTH + 6), sighting(B, MONTH, MONTH + 1)])
+    assert journal.pack(10 * MONTH) == 3
+    journal.forget(8 * MONTH)
+    kept = read_store(path, 0, 20 * MONTH)
+    assert (kept.start.tolist(), kept.last.tolist()) == ([MONTH], [9 * MONTH])
+    assert kept.labels == (A,)
+    journal.forget(9 * MONTH + 1)
+    assert not len(read_store(path, 0, 20 * MONTH))
+    journal.close()
+
+
+def test_a_damaged_month_is_said_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    journal = Journal(path)
+    journal.write([sighting(A, MONTH, MONTH + 1)])
+    journal.pack(2 * MONTH)
+    other = sqlite3.connect(path)
+    other.execute("UPDATE packed SET opens = x'0000'")
+    other.commit()
+    other.close()
+    with pytest.raises(InputError, match="damaged"):
+        journal.forget(9 * MONTH)
+    journal.write([sighting(A, MONTH + 5, MONTH + 6)])
+    with pytest.raises(InputError, match="damaged"):
+        journal.pack(2 * MONTH)
+    journal.write([sighting(B, 3 * MONTH, 3 * MONTH + 1)])  # and it goes on
+    journal.close()
+
+
+def test_the_log_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    journal = Journal(path)
+    pages = []
+    for number in range(6):
+        journal.write([sighting(A, MONTH + number * 1000 + k, MONTH + 9999) for k in range(1000)])
+        pages.append(journal.checkpoint())
+    assert 0 < max(pages) < 3 * pages[0]
+    journal.close()
+
+
+def test_a_checkpoint_that_can_not_be_is_said_in_words(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "s.db")
+    journal.path = tmp_path / "missing" / "s.db"
+    with pytest.raises(InputError, match="cannot be opened"):
+        journal.checkpoint()
+    journal.close()
+
+
+def test_numbers_are_remembered_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KNOWN_TEXT", 200)
+    journal = Journal(tmp_path / "s.db")
+    for number in range(50):
+        journal.write([sighting(Labels({"alertname": f"A{number}", "long": "x" * (10 * number)}), 1, 2)])
+        assert sum(map(len, journal._ids)) <= 200
+    for number in range(50):
+        journal.write([sighting(Labels({"alertname": f"A{number}", "long": "x" * (10 * number)}), 1, 3)])
+    assert [one.span for one in read_kept(tmp_path / "s.db")[0]] == [Span(1, 3)] * 50
+    journal.close()
+
+
+def test_a_link_leads_to_the_same_writer(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "s.db")
+    (tmp_path / "t.db").symlink_to(tmp_path / "s.db")
+    with pytest.raises(InputError, match="another process writes it"):
+        Journal(tmp_path / "t.db")
     journal.close()
 
 
