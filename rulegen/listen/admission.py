@@ -117,7 +117,8 @@ class Admission:
         """Seconds until a commit that holds ``alerts`` more would be answered."""
         under_way = 0.0
         if self._busy:
-            under_way = max(0.0, self.cost.of(self._busy) - (time.monotonic() - self._busy_since))
+            # One that is overdue, since the disk hangs, will be so for as long again as it was.
+            under_way = abs(self.cost.of(self._busy) - (time.monotonic() - self._busy_since))
         return under_way + APART + self.cost.of(self._queued + alerts) + self._lag
 
     def submit(self, batch: Batch) -> Refusal | None:

@@ -100,6 +100,19 @@ def test_refused_at_once_when_it_would_be_late() -> None:
     assert settled == [None] * 3  # the refused are never settled
 
 
+def test_a_commit_that_hangs_is_expected_to_go_on() -> None:
+    async def play(store: Slow, admission: Admission, settled: Settled) -> None:
+        admission.cost = Cost(commit=0.001, alert=0.0)
+        admission.submit(settled.batch(5))
+        await until(lambda: admission._busy == 1)
+        await asyncio.sleep(0.3)
+        assert admission.submit(settled.batch(0.2)) is Refusal.QUEUE
+        assert admission.submit(settled.batch(60)) is None
+
+    _, settled = played(play)
+    assert settled == [None] * 2
+
+
 def test_expired_while_it_waited() -> None:
     async def play(store: Slow, admission: Admission, settled: Settled) -> None:
         admission.cost = Cost(commit=0.0, alert=0.0)

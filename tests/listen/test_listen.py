@@ -348,6 +348,7 @@ def told(*flags: str) -> str:
         (("--http", "0.0.0.0:9095"), "reachable from elsewhere"),
         (("--http", "[::]:9095"), "reachable from elsewhere"),
         (("--grpc", "10.0.0.1:1"), "reachable from elsewhere"),
+        (("--http", "127.0.0.1.example.org:9095"), "reachable from elsewhere"),
         (("--http", "nonsense"), "no HOST:PORT"),
         (("--http", "", "--grpc", ""), "nothing to listen on"),
         (("--tls-cert", "/nowhere.pem"), "no such file"),
