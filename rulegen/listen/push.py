@@ -65,7 +65,8 @@ async def _once(channel: grpc.aio.Channel, url: str, waiting: dict[int, AlertBat
                     waiting.pop(sent[done], None)
                 done += 1
     except grpc.aio.AioRpcError as error:
-        if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+        # INTERNAL: how grpc.aio reports that the server ended the stream while it wrote; the next try says why.
+        if error.code() not in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INTERNAL):
             raise UpstreamError(f"{url}: {error.code().name}: {error.details()}") from None
     return pause
 
