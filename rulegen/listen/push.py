@@ -15,6 +15,7 @@ from rulegen.listen.listen_pb2 import Ack, AlertBatch
 
 PUSH = "/rulegen.listen.Listen/Push"
 TRIES = 20  # of what is refused for now
+SILENT = 30.0  # seconds without an answer, beyond a batch's own deadline, after which nobody is there
 _FOR_NOW = (4, 8, 14)  # deadline exceeded, resource exhausted, unavailable
 
 
@@ -32,7 +33,7 @@ async def push_stream(
         if not waiting:
             break
         async with _channel(scheme, address, authority) as channel:
-            pause = await _once(channel, url, waiting, token)
+            pause = await _once(channel, url, waiting, token, timeout + SILENT)
         if waiting:
             await asyncio.sleep(max(pause, 0.05 * attempt))
     if waiting:
@@ -40,8 +41,11 @@ async def push_stream(
     return len(episodes)
 
 
-async def _once(channel: grpc.aio.Channel, url: str, waiting: dict[int, AlertBatch], token: str) -> float:
-    """Sends what waits, in order, and takes out what is acknowledged. Seconds that the server asks to wait."""
+async def _once(
+    channel: grpc.aio.Channel, url: str, waiting: dict[int, AlertBatch], token: str, silent: float
+) -> float:
+    """Sends what waits, in order, and takes out what is acknowledged. Seconds that the server asks to wait. Raises
+    UpstreamError for what it takes for wrong, and after ``silent`` seconds without an answer."""
     metadata = (("authorization", f"Bearer {token}"),) if token else ()
     sent = sorted(waiting)
 
@@ -53,7 +57,8 @@ async def _once(channel: grpc.aio.Channel, url: str, waiting: dict[int, AlertBat
 
     done, pause = 0, 0.0
     try:
-        async for raw in channel.stream_stream(PUSH)(requests(), metadata=metadata):
+        call = channel.stream_stream(PUSH)(requests(), metadata=metadata)
+        while (raw := await asyncio.wait_for(call.read(), silent)) is not grpc.aio.EOF:
             ack = Ack.FromString(raw)
             refused = {one.sequence: one for one in ack.refused}
             for one in refused.values():
@@ -64,6 +69,8 @@ async def _once(channel: grpc.aio.Channel, url: str, waiting: dict[int, AlertBat
                 if sent[done] not in refused:
                     waiting.pop(sent[done], None)
                 done += 1
+    except TimeoutError:
+        raise UpstreamError(f"{url}: no answer within {silent:g}s") from None
     except grpc.aio.AioRpcError as error:
         # INTERNAL: how grpc.aio reports that the server ended the stream while it wrote; the next try says why.
         if error.code() not in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INTERNAL):

@@ -135,6 +135,8 @@ async def _serve(wanted: Wanted, journal: Journal, ready: Callable[[str], None])
         ready(f"listening on {' and '.join(named)}, storing in {wanted.store}")
         ends = [asyncio.create_task(stop.wait())] + ([served] if served else [])
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            raise RulegenError("the HTTP server ended by itself")
     finally:
         upkeep.cancel()
         await admission.drain()  # first: what streams and requests send from now on is refused

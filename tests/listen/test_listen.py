@@ -83,6 +83,15 @@ def test_grpc_and_its_client(server: Listening) -> None:
     assert [one for one in read_kept(server.store)[0] if one.name == "G"] == episodes
 
 
+def test_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rulegen.listen.push.SILENT", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"grpc://127.0.0.1:{silent.getsockname()[1]}"
+        one = Episode(Labels({"alertname": "G"}), Span(NOW * 1000 - 9000, NOW * 1000))
+        with pytest.raises(UpstreamError, match="no answer within"):
+            asyncio.run(push_stream(url, [one], batch=1, timeout=0.5, token="", authority=None))
+
+
 async def stream(address: str, *messages: bytes) -> list[Ack]:
     async with grpc.aio.insecure_channel(address) as channel:
         call = channel.stream_stream(PUSH)(iter(messages))
