@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 import subprocess
 import sys
@@ -57,8 +56,6 @@ def team(made: Path, tmp_path: Path) -> Team:
 def rulegen(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command line in this process: (arguments) → exit code and output."""
     from rulegen.cli.main import run
-
-    monkeypatch.setattr(logging.root, "handlers", [])  # as in a process of its own: others may have left theirs
 
     def call(*arguments: object) -> subprocess.CompletedProcess[str]:
         monkeypatch.setattr(sys, "argv", ["rulegen", *map(str, arguments)])
