@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,6 +22,9 @@ API = "https://api.github.com"
 PAUSE = 1.0  # seconds between writes, as GitHub asks of programs
 PATIENCE = 60  # seconds that we wait when asked to; longer, and the next run goes on
 TRIES = 3
+
+# PyGithub writes to standard error by itself once it is imported; what there is to say there is rulegen's to say.
+logging.getLogger("github").handlers.clear()
 
 
 class _Retry(GithubRetry):
