@@ -12,6 +12,7 @@ from rulegen.errors import InputError
 from rulegen.train.model.again import asked_again
 from rulegen.train.model.batches import Encoded, Epochs, Row, padded
 from rulegen.train.model.examples import Example, Source, Tried, read_material, read_source
+from rulegen.train.model.worth import worth
 
 
 def shard(folder: Path, number: int, *lines: object) -> Path:
@@ -103,9 +104,11 @@ def test_asking_again_tells_what_came_of_worse_answers() -> None:
     alone = Example("facts\n=\n", "right", "g", "s", (tried[1],))
     found = asked_again([asked_first] * 200 + [alone] * 10, 0.5, 3)
     assert 60 < len(found) < 140 and found == asked_again([asked_first] * 200 + [alone] * 10, 0.5, 3)
-    assert {(one.answer, one.group, one.tried) for one in found} == {("right", "g", tried)}
-    longest = max((one.prompt for one in found), key=len)
-    assert longest == (
+    assert {(one.answer, one.group) for one in found} == {("right", "g")}
+    assert all(tried[1] in one.tried and tried[2] in one.tried for one in found)
+    longest = max(found, key=lambda one: len(one.prompt))
+    assert longest.tried == tried[1:3]  # what was heard is not taught any more
+    assert longest.prompt == (
         'facts\ntried weak "passed, pages -50%, minutes -30%"\n'
         'tried lost "loses INC-7, pages -95%, minutes -85%"\n'
         'tried broken "renders what is not PromQL"\n='
@@ -115,20 +118,20 @@ def test_asking_again_tells_what_came_of_worse_answers() -> None:
 
 def encoded(count: int, source: str = "a", answers: int = 1) -> list[Encoded]:
     return [
-        Encoded((0, *range(n % 17)), tuple((100 + k, n, 1) for k in range(answers)), source) for n in range(count)
+        Encoded((0, *range(n % 17)), tuple((100 + k, n, 1) for k in range(answers)), source, (1 / answers,) * answers) for n in range(count)
     ]
 
 
 def test_an_epoch_shows_each_example_as_often_as_its_source_weighs() -> None:
     some = encoded(40, "a") + encoded(20, "b")
-    shown = [row.ids[-2] for batch in Epochs(some, {"a": 1.0, "b": 2.5}, 200, 7).epoch(0) for row in batch]
+    shown = [row.answers[0][1] for batch in Epochs(some, {"a": 1.0, "b": 2.5}, 200, 7).epoch(0) for row in batch]
     assert len(shown) == 40 + 50
     assert all(shown.count(n) >= 1 + 2 for n in range(20)) and all(shown.count(n) == 1 for n in range(20, 40))
 
 
 def test_batches_hold_no_more_than_they_may_and_are_full() -> None:
     batches = Epochs(encoded(500), {"a": 1.0}, 100, 7).epoch(3)
-    cells = [len(batch) * max(len(row.ids) for row in batch) for batch in batches]
+    cells = [len(batch) * max(row.length for row in batch) for batch in batches]
     assert max(cells) <= 100 and sum(cells) / len(cells) > 80
     assert Epochs(encoded(3), {"a": 1.0}, 1, 7).epoch(0)  # one row at least, however long
 
@@ -141,10 +144,72 @@ def test_order_is_drawn_from_the_seed_and_can_be_entered_anywhere() -> None:
         epoch > 0 and next(Epochs(encoded(100, answers=3), {"a": 1.0}, 100, 7).starting(epoch, position))[2] == batch
     )
     assert straight[0][2] != next(Epochs(encoded(100, answers=3), {"a": 1.0}, 100, 8).starting(0, 0))[2]
-    assert {row.ids[-3] for _, _, batch in straight for row in batch} == {100, 101, 102}
+    assert {row.answers[0][0] for _, _, batch in straight for row in batch} == {100, 101, 102}
+
+
+def test_several_answers_are_drawn_as_often_as_they_are_worth() -> None:
+    some = [Encoded((0, n), ((100, 1), (101, 1), (102, 1)), "a", (0.7, 0.3, 0.0)) for n in range(400)]
+    rows = [row for batch in Epochs(some, {"a": 1.0}, 100, 7, draws=4).epoch(0) for row in batch]
+    counts = {first: 0.0 for first in (100, 101, 102)}
+    for row in rows:
+        assert sum(row.weights) == pytest.approx(1.0) and len(set(row.answers)) == len(row.answers)
+        for answer, weight in zip(row.answers, row.weights, strict=True):
+            counts[answer[0]] += weight / len(rows)
+    assert counts == pytest.approx({100: 0.7, 101: 0.3, 102: 0.0}, abs=0.05)
+
+
+def hold(minutes: int) -> str:
+    return json.dumps({"template": "hold", "slots": {"for": f"{minutes}m", "keep_firing_for": "0s"}})
+
+
+RETUNE = '{"template":"retune","slots":{"threshold":"t1","for":"0s"}}'
+DEMOTE = '{"template":"demote","slots":{"severity":"ticket"}}'
+CARVE = '{"template":"carve_out","slots":{"targets":["v0","v1","v2"],"limit":"exclude"}}'
+
+
+def test_what_is_taught() -> None:
+    """The right answer first; then what cuts as much with as little, of each template its best; what the gate
+    refused, what cuts little, what takes more effort and what gives up a page hardly or not at all."""
+    tried = tuple(
+        Tried(answer, accepted, cut, cut)
+        for answer, accepted, cut in (
+            (hold(5), True, 0.90),
+            (hold(10), True, 0.90),
+            (hold(15), False, 0.99),
+            (RETUNE, True, 0.90),
+            (DEMOTE, True, 0.95),
+            (CARVE, True, 0.90),
+            (hold(1), True, 0.40),
+        )
+    )
+    taught = dict(Example("q", hold(5), "g", "s", tried, 0.0).lessons())
+    assert next(iter(taught)) == hold(5) and sum(taught.values()) == pytest.approx(1)
+    assert taught[hold(5)] > taught[RETUNE] > 2 * taught[hold(10)] > 0
+    assert hold(15) not in taught and hold(1) not in taught
+    assert taught.get(DEMOTE, 0) < 0.05 and taught.get(CARVE, 0) < 0.1
+    assert Example("q", "a kind", "g", "s").lessons() == (("a kind", 1.0),)
+
+
+def test_a_wait_that_the_rule_has_already_costs_nothing() -> None:
+    assert worth(hold(10), 0.9, 10) > worth(hold(10), 0.9, 0)
+    assert worth(hold(5), 0.9, 10) == worth(hold(10), 0.9, 10)
+
+
+def test_what_seems_better_than_the_right_answer_is_not_taught_more() -> None:
+    tried = tuple(Tried(answer, True, cut, cut) for answer, cut in ((hold(5), 0.6), (RETUNE, 0.99)))
+    taught = dict(Example("q", hold(5), "g", "s", tried).lessons())
+    assert taught[hold(5)] > taught[RETUNE] == pytest.approx(0.35)
 
 
 def test_padding() -> None:
-    ids, answers = padded([Row((5, 6, 7), 2), Row((8, 9), 1)], 1)
-    assert ids.tolist() == [[5, 6, 7], [8, 9, 1]]
-    assert answers.tolist() == [[False, False, True], [False, True, False]]
+    found = padded([Row((5, 6), ((7,), (4, 3)), (0.25, 0.75)), Row((8,), ((9,),))], 1)
+    assert found.ids.tolist() == [[5, 6, 7, 4, 3], [8, 9, 1, 1, 1]]
+    assert found.positions.tolist() == [[0, 1, 2, 2, 3], [0, 1, 0, 0, 0]]
+    assert found.branch.tolist() == [[0, 0, 1, 2, 2], [0, 1, -1, -1, -1]]
+    assert list(zip(found.row.tolist(), found.at.tolist(), found.before.tolist(), strict=True)) == [
+        (0, 2, 1),
+        (0, 3, 1),
+        (0, 4, 3),
+        (1, 1, 0),
+    ]
+    assert found.weight.tolist() == [0.25, 0.75, 0.75, 1.0]

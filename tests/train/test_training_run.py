@@ -41,8 +41,8 @@ def training(material: Material, tokenizer: Any, folder: Path, schedule: Schedul
     model = build(PRESETS["tiny"], len(tokenizer), 0)
     run = Run(model, schedule, folder, tokenizer.eos_token_id, half=half, device="cpu")
     run.resume(lambda _: None)
-    examples, _ = encode(material.train, tokenizer, 500, equals=True)
-    return run, Epochs(examples, material.weights, schedule.tokens, 0)
+    examples, _ = encode(material.train, tokenizer, 500, several=True)
+    return run, Epochs(examples, material.weights, schedule.tokens, 0, draws=3)
 
 
 def weights(run: Run) -> dict[str, Any]:
@@ -92,14 +92,31 @@ def test_only_answers_are_learnt() -> None:
     """The loss of a padded batch is that of transformers over the answers, one by one, and of nothing else."""
     settle(0, 1)
     model = build(PRESETS["tiny"], 64, 0)
-    rows = [Row((0, 5, 6, 7, 8, 1), 4), Row((0, 9, 10, 1), 3)]
+    rows = [Row((0, 5, 6, 7), ((8, 1),)), Row((0, 9, 10), ((1,),))]
     got = answer_loss(model, rows, 1, half=False, device="cpu")
-    total, count = torch.zeros(()), 0
-    for row in rows:  # one by one, without padding, by transformers' own loss
-        labels = torch.tensor([[-100] * row.start + list(row.ids[row.start :])])
-        total = total + model(torch.tensor([row.ids]), labels=labels).loss * (len(row.ids) - row.start)
-        count += len(row.ids) - row.start
-    assert float(got.detach()) == pytest.approx(float((total / count).detach()), rel=1e-5)
+    whole = {(row.prompt, answer): 1.0 for row in rows for answer in row.answers}
+    assert float(got.detach()) == pytest.approx(alone(model, whole), rel=1e-5)
+
+
+def test_answers_to_one_question_do_not_see_each_other() -> None:
+    """Several answers in one row cost what each costs behind the question alone, as often as it counts."""
+    settle(0, 1)
+    model = build(PRESETS["tiny"], 64, 0)
+    rows = [Row((0, 5, 6, 7), ((8, 1), (9, 10, 11, 1), (8, 12, 1)), (0.5, 0.25, 0.25)), Row((0, 9), ((7, 1),))]
+    got = answer_loss(model, rows, 1, half=False, device="cpu")
+    whole = {(row.prompt, one): at for row in rows for one, at in zip(row.answers, row.weights, strict=True)}
+    assert float(got.detach()) == pytest.approx(alone(model, whole), rel=1e-5)
+
+
+def alone(model: Any, texts: dict[tuple[tuple[int, ...], tuple[int, ...]], float]) -> float:
+    """The mean loss of the answers' tokens by transformers' own loss, text by text, without padding."""
+    total = count = 0.0
+    for (prompt, answer), weight in texts.items():
+        labels = torch.tensor([[-100] * len(prompt) + list(answer)])
+        loss = float(model(torch.tensor([prompt + answer]), labels=labels).loss.detach())
+        total += weight * loss * len(answer)
+        count += weight * len(answer)
+    return total / count
 
 
 def test_it_learns_what_can_be_learnt(tmp_path: Path, material: Material) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,8 +27,11 @@ def asked_again(examples: Sequence[Example], share: float, seed: int) -> list[Ex
         equals = one.equals()
         worse = [tried for tried in one.tried if tried.answer not in equals]
         if wanted and worse:
-            told = [(tried.answer, _words(tried)) for tried in _drawn(worse, rng)]
-            found.append(Example(revised(one.prompt, told), one.answer, one.group, one.source, one.tried))
+            heard = _drawn(worse, rng)
+            told = [(tried.answer, _words(tried)) for tried in heard]
+            # What was heard is not worth saying again.
+            rest = tuple(tried for tried in one.tried if tried not in heard)
+            found.append(replace(one, prompt=revised(one.prompt, told), tried=rest))
     return found
 
 

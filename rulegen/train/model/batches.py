@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rulegen.train.chance import stream
 from rulegen.train.model.examples import Example
@@ -17,35 +18,44 @@ _WINDOW = 64  # batches' worth of examples that are sorted by length together
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """``prompt`` ids, with what opens a text; ``answers``: ids of each answer that may be taught, each closed by the
-    end token."""
+    end token, and ``shares`` how often each is, which add up to 1."""
 
     prompt: tuple[int, ...]
     answers: tuple[tuple[int, ...], ...]
     source: str
+    shares: tuple[float, ...] = (1.0,)
 
     @property
     def length(self) -> int:
-        """The tokens of the longest way to show this example."""
+        """The tokens of the longest way to show this example with one answer."""
         return len(self.prompt) + max(map(len, self.answers))
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One sequence: ``ids``, of which those from ``start`` on are the answer."""
+    """A prompt, and one or more answers to it, each of which sees the prompt and itself alone; with how much each
+    counts."""
 
-    ids: tuple[int, ...]
-    start: int
+    prompt: tuple[int, ...]
+    answers: tuple[tuple[int, ...], ...]
+    weights: tuple[float, ...] = (1.0,)
+
+    @property
+    def length(self) -> int:
+        return len(self.prompt) + sum(map(len, self.answers))
 
 
 def encode(
-    examples: Sequence[Example], tokenizer: Any, longest: int, *, equals: bool = False
+    examples: Sequence[Example], tokenizer: Any, longest: int, *, several: bool = False
 ) -> tuple[list[Encoded], int]:
-    """The examples that fit into ``longest`` tokens, and how many do not. With ``equals`` each brings all the answers
-    that are equally good, else its own only."""
+    """The examples that fit into ``longest`` tokens, and how many do not. With ``several`` each brings all the
+    answers that are worth saying, else its own only."""
     found, dropped = [], 0
+    known: dict[str, tuple[int, ...]] = {}
     for one in examples:
-        prompt, answers = encode_one(one, tokenizer, equals=equals)
-        encoded = Encoded(prompt, answers, one.source)
+        texts, shares = zip(*(one.lessons() if several else ((one.answer, 1.0),)), strict=True)
+        prompt, answers = _encoded(one.prompt, texts, tokenizer, known)
+        encoded = Encoded(prompt, answers, one.source, shares)
         if encoded.length <= longest:
             found.append(encoded)
         else:
@@ -53,46 +63,58 @@ def encode(
     return found, dropped
 
 
-def encode_one(
-    example: Example, tokenizer: Any, *, equals: bool
+def encode_one(example: Example, tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The ids of the prompt, and of the answer as it is written after it."""
+    prompt, (answer,) = _encoded(example.prompt, (example.answer,), tokenizer, {})
+    return prompt, answer
+
+
+def _encoded(
+    text: str, answers: Sequence[str], tokenizer: Any, known: dict[str, tuple[int, ...]]
 ) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
-    """The ids of the prompt, and of each answer as it is written after it."""
-    prompt = tuple(tokenizer(example.prompt)["input_ids"])
-    return prompt, tuple(
-        _answer(example.prompt, prompt, one, tokenizer) for one in (example.equals() if equals else (example.answer,))
-    )
-
-
-def _answer(text: str, prompt: tuple[int, ...], answer: str, tokenizer: Any) -> tuple[int, ...]:
     """A tokenizer may write the start of a text in another way than its middle (Llama's puts a space before it), so
-    the answer is read behind its prompt wherever that leaves the prompt's own tokens as they are."""
-    whole = tuple(tokenizer(text + answer)["input_ids"])
-    if whole[: len(prompt)] != prompt:
-        whole = prompt + tuple(tokenizer(answer, add_special_tokens=False)["input_ids"])
-    return (*whole[len(prompt) :], tokenizer.eos_token_id)
+    an answer is read behind its prompt wherever that leaves the prompt's own tokens as they are. Where the first
+    answer is written alike alone, so are the others, which ``known`` remembers."""
+    prompt = tuple(tokenizer(text)["input_ids"])
+
+    def alone(answer: str) -> tuple[int, ...]:
+        if answer not in known:
+            known[answer] = tuple(tokenizer(answer, add_special_tokens=False)["input_ids"])
+        return known[answer]
+
+    def behind(answer: str) -> tuple[int, ...]:
+        whole = tuple(tokenizer(text + answer)["input_ids"])
+        return whole[len(prompt) :] if whole[: len(prompt)] == prompt else alone(answer)
+
+    first = behind(answers[0])
+    written = alone if first == alone(answers[0]) else behind
+    return prompt, tuple((*ids, tokenizer.eos_token_id) for ids in (first, *map(written, answers[1:])))
 
 
 class Epochs:
     """An endless sequence of batches that can be entered anywhere.
 
     In every epoch each source shows its examples as often as its weight says; what a fraction leaves out, and which
-    of several equal answers is taught, is drawn anew each time. A batch holds at most ``tokens`` tokens, padding
-    included, and at least one row.
+    answers are taught, ``draws`` of them (some may be the same), is drawn anew each time. A batch holds at most
+    ``tokens`` tokens, padding included, and at least one row.
     """
 
-    def __init__(self, examples: Sequence[Encoded], weights: dict[str, float], tokens: int, seed: int) -> None:
+    def __init__(
+        self, examples: Sequence[Encoded], weights: dict[str, float], tokens: int, seed: int, draws: int = 1
+    ) -> None:
         self._examples, self._weights, self._tokens, self._seed = examples, weights, tokens, seed
+        self._draws = draws
 
     def epoch(self, number: int) -> list[list[Row]]:
         """The batches of one epoch."""
         rng = stream(self._seed, "epoch", str(number))
         rows = [self._row(at, rng) for at in self._shown(rng)]
         rows = [rows[at] for at in rng.permutation(len(rows))]
-        window = max(1, _WINDOW * self._tokens // max(len(row.ids) for row in rows))
+        window = max(1, _WINDOW * self._tokens // max(row.length for row in rows))
         batches = [
             batch
             for first in range(0, len(rows), window)
-            for batch in _cut(sorted(rows[first : first + window], key=lambda row: len(row.ids)), self._tokens)
+            for batch in _cut(sorted(rows[first : first + window], key=lambda row: row.length), self._tokens)
         ]
         return [batches[at] for at in rng.permutation(len(batches))]
 
@@ -114,15 +136,18 @@ class Epochs:
 
     def _row(self, at: int, rng: np.random.Generator) -> Row:
         one = self._examples[at]
-        answer = one.answers[int(rng.integers(len(one.answers)))]
-        return Row(one.prompt + answer, len(one.prompt))
+        counts = rng.multinomial(self._draws, one.shares)
+        drawn = np.flatnonzero(counts).tolist()
+        return Row(
+            one.prompt, tuple(one.answers[at] for at in drawn), tuple(float(counts[at]) / self._draws for at in drawn)
+        )
 
 
 def _cut(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
     """Rows of rising length, cut so that each piece, padded to its longest row, holds at most ``tokens``."""
     batch: list[Row] = []
     for row in rows:
-        if batch and (len(batch) + 1) * len(row.ids) > tokens:
+        if batch and (len(batch) + 1) * row.length > tokens:
             yield batch
             batch = []
         batch.append(row)
@@ -130,12 +155,38 @@ def _cut(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
         yield batch
 
 
-def padded(batch: Sequence[Row], pad: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ids [rows, longest], filled up with ``pad`` at the right, and where the answers stand, a mask of that shape."""
-    width = max(len(row.ids) for row in batch)
-    ids = np.full((len(batch), width), pad, dtype=np.int64)
-    answers = np.zeros((len(batch), width), dtype=np.bool_)
-    for at, row in enumerate(batch):
-        ids[at, : len(row.ids)] = row.ids
-        answers[at, row.start : len(row.ids)] = True
-    return ids, answers
+@dataclass(frozen=True, slots=True)
+class Padded:
+    """Rows in arrays. ``ids``, ``positions`` [rows, longest]: tokens, filled up at the right, and where each stands
+    in its own text. ``branch`` [rows, longest]: 0 in the prompt, then the number of the answer, -1 where it is filled
+    up. ``row``, ``at``, ``before`` [answer tokens]: where each token of an answer stands, and the one before it in
+    its text; ``weight`` [answer tokens]: how much it counts."""
+
+    ids: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    branch: NDArray[np.int64]
+    row: NDArray[np.int64]
+    at: NDArray[np.int64]
+    before: NDArray[np.int64]
+    weight: NDArray[np.float32]
+
+
+def padded(batch: Sequence[Row], pad: int) -> Padded:
+    """``batch`` filled up with ``pad`` at the right."""
+    shape = len(batch), max(row.length for row in batch)
+    ids, positions = np.full(shape, pad, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    branch = np.full(shape, -1, dtype=np.int64)
+    where: list[tuple[int, int, int]] = []
+    weights: list[float] = []
+    for number, row in enumerate(batch):
+        at = end = len(row.prompt)
+        ids[number, :end], positions[number, :end], branch[number, :end] = row.prompt, np.arange(end), 0
+        for which, (answer, weight) in enumerate(zip(row.answers, row.weights, strict=True), 1):
+            here = range(at, at + len(answer))
+            ids[number, at : here.stop], branch[number, at : here.stop] = answer, which
+            positions[number, at : here.stop] = np.arange(end, end + len(answer))
+            where += zip([number] * len(here), here, [end - 1, *here[:-1]], strict=True)
+            weights += [weight] * len(here)
+            at = here.stop
+    numbers, places, before = np.array(where, dtype=np.int64).reshape(-1, 3).T
+    return Padded(ids, positions, branch, numbers, places, before, np.array(weights, dtype=np.float32))

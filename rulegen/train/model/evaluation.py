@@ -80,7 +80,7 @@ def greedy(
     """What the model answers to each, by the likeliest token each time, in at most ``most`` tokens."""
     import torch
 
-    prompts = [encode_one(one, tokenizer, equals=False)[0] for one in examples]
+    prompts = [encode_one(one, tokenizer)[0] for one in examples]
     width = max(map(len, prompts))
     ids = torch.full((len(prompts), width), tokenizer.eos_token_id, dtype=torch.int64, device=device)
     mask = torch.zeros_like(ids)
@@ -105,6 +105,6 @@ def _batches(tokenizer: Any, examples: Sequence[Example]) -> Iterator[tuple[list
     for first in range(0, len(examples), _TOGETHER):
         rows = []
         for one in examples[first : first + _TOGETHER]:
-            prompt, (answer,) = encode_one(one, tokenizer, equals=False)
-            rows.append(Row(prompt + answer, len(prompt)))
-        yield rows, sum(len(row.ids) - row.start for row in rows)
+            prompt, answer = encode_one(one, tokenizer)
+            rows.append(Row(prompt, (answer,)))
+        yield rows, sum(len(row.answers[0]) for row in rows)

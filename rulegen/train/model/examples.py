@@ -5,6 +5,7 @@ A source is a folder of shards (``shard-*.jsonl.gz``) or one JSONL file (gzip or
 and it may have
 
     tried      [[answer, accepted 0 or 1, share of pages cut, share of minutes cut, reason], …]
+    facts      an object, of which ``for`` is read: the rule's, in minutes
     world      or ``group``, ``repository``: what must not be split between training and test
 """
 
@@ -22,6 +23,7 @@ from typing import Any
 from zlib import crc32
 
 from rulegen.errors import InputError
+from rulegen.train.model.worth import lessons
 
 SHARDS = "shard-*.jsonl.gz"
 GROUPS = ("world", "group", "repository", "repo")
@@ -55,6 +57,12 @@ class Example:
     group: str
     source: str
     tried: tuple[Tried, ...] = ()
+    hold: float = 0.0  # the rule's ``for`` in minutes
+
+    def lessons(self) -> tuple[tuple[str, float], ...]:
+        """``answer`` and the others that are worth saying, with how often each is taught."""
+        passed = [(one.answer, one.cut) for one in self.tried if one.accepted]
+        return lessons(self.answer, passed, self.hold) if passed else ((self.answer, 1.0),)
 
     def equals(self) -> tuple[str, ...]:
         """``answer``, then the others that were accepted and cut as much, to within ``EQUAL``."""
@@ -174,7 +182,8 @@ def _examples(line: str, source: str, place: str) -> Iterator[Example]:
     # A world that is in two sources, labelled in two ways, is on the same side in both.
     group = next((f"{key}={record[key]}" for key in GROUPS if key in record), f"{source}:{place}")
     tried = tuple(Tried(one[0], bool(one[1]), one[2], one[3], one[4]) for one in record.get("tried", ()))
-    yield Example(record["prompt"], record["answer"], group, source, tried)
+    hold = float(record.get("facts", {}).get("for", 0.0))
+    yield Example(record["prompt"], record["answer"], group, source, tried, hold)
 
 
 def _is_held_out(group: str, share: float) -> bool:

@@ -42,7 +42,7 @@ MODEL, RECIPE = (
 class Wanted:
     """What the command line says. ``held_out`` is the share of worlds for the test, ``tests`` how many examples of
     each source are evaluated, ``longest`` the most tokens of an example, ``again`` the share of questions that are
-    also asked with verdicts."""
+    also asked with verdicts; ``answers`` are taught to a question at a time, 1: the best alone."""
 
     sources: tuple[Source, ...]
     preset: str
@@ -55,7 +55,7 @@ class Wanted:
     leave_out: tuple[str, str] | None = None
     tests: int = 200
     longest: int = 2_048
-    equals: bool = False
+    answers: int = 1
     again: float = 0.0
     threads: int = 2
     half: bool = True
@@ -69,7 +69,7 @@ def pretrain(wanted: Wanted, say: Say) -> bool:
     material = read_material(wanted.sources, wanted.held_out, wanted.leave_out)
     tokenizer = _tokenizer(wanted, material, say)
     again = asked_again(material.train, wanted.again, wanted.seed)
-    examples, dropped = encode((*material.train, *again), tokenizer, wanted.longest, equals=wanted.equals)
+    examples, dropped = encode((*material.train, *again), tokenizer, wanted.longest, several=wanted.answers > 1)
     if not examples:
         raise InputError(f"no example fits into {wanted.longest} tokens (--longest)")
     tests = {name: _sample(material.test, name, wanted) for name in material.weights}
@@ -87,7 +87,7 @@ def pretrain(wanted: Wanted, say: Say) -> bool:
             found |= {f"{name} {what}" if len(tests) > 1 else what: value for what, value in figures.items()}
         return found
 
-    epochs = Epochs(examples, material.weights, wanted.schedule.tokens, wanted.seed)
+    epochs = Epochs(examples, material.weights, wanted.schedule.tokens, wanted.seed, wanted.answers)
     finished = run.train(epochs, wanted.rhythm, examine, say)
     model.save_pretrained(wanted.folder / MODEL)
     tokenizer.save_pretrained(wanted.folder / MODEL)
@@ -127,6 +127,7 @@ def _write_recipe(wanted: Wanted, material: Material, run: Run, examples: int) -
         "examples": examples,
         "held_out": wanted.held_out,
         "again": wanted.again,
+        "answers": wanted.answers,
         "data_sha256": material.sha256,
     }
     (wanted.folder / RECIPE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -150,7 +151,7 @@ def read_options(arguments: Sequence[str]) -> Wanted:
     add("--leave-out", default="", metavar="KEY=VALUE", help="test with the lines that have this, and no others")
     add("--tests", type=int, default=200, help="examples of each source that are evaluated")
     add("--longest", type=int, default=2_048, help="tokens of an example")
-    add("--equals", action="store_true", help="teach any of the answers that are equally good")
+    add("--answers", type=int, default=1, metavar="N", help="teach so many at a time, of all that are worth saying")
     add("--again", type=float, default=0.0, metavar="SHARE", help="of the questions, also asked with verdicts")
     add("--evaluate-every", type=int, default=200, metavar="STEPS")
     add("--save-every", type=int, default=100, metavar="STEPS")
@@ -162,8 +163,8 @@ def read_options(arguments: Sequence[str]) -> Wanted:
     key, equals, value = given.leave_out.partition("=")
     if given.leave_out and not equals:
         raise InputError(f"--leave-out {given.leave_out}: want KEY=VALUE")
-    if not 0 < given.fall <= 1 or not 0 <= given.held_out < 1 or given.steps < 1 or given.tokens < 1:
-        raise InputError("--fall and --held-out are shares; --steps and --tokens are at least 1")
+    if not 0 < given.fall <= 1 or not 0 <= given.held_out < 1 or min(given.steps, given.tokens, given.answers) < 1:
+        raise InputError("--fall and --held-out are shares; --steps, --tokens and --answers are at least 1")
     try:
         stop = parse_duration(given.stop_after) / SECOND if given.stop_after else None
     except ValueError as error:
@@ -182,7 +183,7 @@ def read_options(arguments: Sequence[str]) -> Wanted:
         leave_out=(key, value) if given.leave_out else None,
         tests=given.tests,
         longest=given.longest,
-        equals=given.equals,
+        answers=given.answers,
         again=given.again,
         threads=given.threads,
         half=not given.full_precision,

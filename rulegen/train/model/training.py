@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rulegen.core.durations import SECOND, format_duration
 from rulegen.errors import InputError
-from rulegen.train.model.batches import Epochs, Row, padded
+from rulegen.train.model.batches import Epochs, Padded, Row, padded
 
 if TYPE_CHECKING:
     import torch
@@ -102,7 +102,7 @@ class Run:
             if step == self.schedule.falling and step > first.step:
                 self.save(PLATEAU)
             losses.append(self._step(batch))
-            cells = len(batch) * max(len(row.ids) for row in batch)
+            cells = len(batch) * max(row.length for row in batch)
             self.place = replace(
                 self.place, step=step + 1, epoch=epoch, position=position + 1, tokens=self.place.tokens + cells
             )
@@ -210,17 +210,35 @@ class Run:
 
 
 def answer_loss(model: Any, batch: Iterable[Row], pad: int, *, half: bool, device: str) -> torch.Tensor:
-    """The mean of −log p over the tokens of the answers in ``batch``, each given all before it."""
+    """The mean of −log p over the tokens of the answers in ``batch``, as each counts, given its prompt and what
+    stands before it in its answer."""
     import torch
 
-    ids, answers = (torch.from_numpy(one).to(device) for one in padded(list(batch), pad))
+    rows = list(batch)
+    found = padded(rows, pad)
+    ids, at, row, before, weight = (
+        torch.from_numpy(one).to(device) for one in (found.ids, found.at, found.row, found.before, found.weight)
+    )
+    # What is padded stands at the right, where a causal model never looks: with one answer each, no mask is needed.
+    apart = _apart(found, device) if any(len(one.answers) > 1 for one in rows) else {}
     with torch.autocast(device, dtype=torch.bfloat16, enabled=half):
-        # What is padded stands at the right, where a causal model never looks: no mask is needed.
         hidden = model.get_base_model().model if hasattr(model, "get_base_model") else model.model
-        states = hidden(input_ids=ids, use_cache=False).last_hidden_state  # [rows, longest, width]
+        states = hidden(input_ids=ids, use_cache=False, **apart).last_hidden_state  # [rows, longest, width]
         # Only where an answer's token comes next are all the vocabulary's logits worked out.
-        logits = model.get_output_embeddings()(states[:, :-1][answers[:, 1:]])  # [answer tokens, vocabulary]
-    return torch.nn.functional.cross_entropy(logits.float(), ids[:, 1:][answers[:, 1:]])
+        logits = model.get_output_embeddings()(states[row, before])  # [answer tokens, vocabulary]
+    losses = torch.nn.functional.cross_entropy(logits.float(), ids[row, at], reduction="none")
+    return (losses * weight).sum() / weight.sum()
+
+
+def _apart(found: Padded, device: str) -> dict[str, torch.Tensor]:
+    """What lets several answers to one prompt stand in one row without seeing each other: positions, and a mask
+    [rows, 1, longest, longest] that is true where a token sees another."""
+    import torch
+
+    branch = torch.from_numpy(found.branch).to(device)
+    same = branch[:, :, None] == branch[:, None, :]
+    seen = torch.tril(same | (branch == 0)[:, None, :])
+    return {"attention_mask": seen[:, None], "position_ids": torch.from_numpy(found.positions).to(device)}
 
 
 def load_state(path: Path) -> dict[str, Any]:
