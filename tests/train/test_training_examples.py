@@ -118,7 +118,8 @@ def test_asking_again_tells_what_came_of_worse_answers() -> None:
 
 def encoded(count: int, source: str = "a", answers: int = 1) -> list[Encoded]:
     return [
-        Encoded((0, *range(n % 17)), tuple((100 + k, n, 1) for k in range(answers)), source, (1 / answers,) * answers) for n in range(count)
+        Encoded((0, *range(n % 17)), tuple((100 + k, n, 1) for k in range(answers)), source, (1 / answers,) * answers)
+        for n in range(count)
     ]
 
 

@@ -197,10 +197,15 @@ def test_a_damaged_checkpoint_is_one_message(
         training(material, tokenizer, tmp_path, Schedule(8, 3e-3, 512))
 
 
-def test_what_is_greedy_is_what_teaching_would_confirm(material: Material, tokenizer: Any) -> None:
+@pytest.mark.parametrize("whole", [False, True], ids=["its own attention", "that of a run in bf16"])
+def test_what_is_greedy_is_what_teaching_would_confirm(
+    material: Material, tokenizer: Any, tmp_path: Path, whole: bool
+) -> None:
     """Batched, padded and with a cache: the next token is the likeliest after all before it."""
     settle(0, 1)
     model = build(PRESETS["tiny"], len(tokenizer), 3).eval()
+    if whole:
+        Run(model, Schedule(1, 1e-3, 64), tmp_path, tokenizer.eos_token_id, half=True, device="cpu")
     some = [Example(prompt, "", "", "") for prompt in ("a", "Rule pattern storm " * 9, "éx")]
     for one, answer in zip(some, greedy(model, tokenizer, some, half=False, device="cpu", most=12), strict=True):
         ids = tokenizer(one.prompt)["input_ids"]

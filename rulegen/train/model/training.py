@@ -70,6 +70,9 @@ class Rhythm:
     stop_after: float | None = None
 
 
+WHOLE = "rulegen_whole"  # the name of _whole_attention in transformers
+
+
 class Run:
     """A model in training, in ``folder``: its checkpoints (``latest.pt``; ``plateau.pt``, the last one before the
     learning rate falls, from which a longer run goes on) and ``log.jsonl``."""
@@ -79,6 +82,8 @@ class Run:
 
         self.model, self.schedule, self.folder, self.device = model.to(device), schedule, folder, device
         self._pad, self._half, self._torch = pad, half, torch
+        if half and device == "cpu":
+            _attend_whole(model)
         trained = [one for _, one in self._trained()]
         matrices = [one for one in trained if one.ndim > 1]
         rest = [one for one in trained if one.ndim <= 1]
@@ -239,6 +244,24 @@ def _apart(found: Padded, device: str) -> dict[str, torch.Tensor]:
     same = branch[:, :, None] == branch[:, None, :]
     seen = torch.tril(same | (branch == 0)[:, None, :])
     return {"attention_mask": seen[:, None], "position_ids": torch.from_numpy(found.positions).to(device)}
+
+
+def _attend_whole(model: Any) -> None:
+    """Lets attention be worked out in 32 bit where the rest is in bf16: on a processor that is a fifth faster."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    AttentionInterface.register(WHOLE, _whole_attention)
+    AttentionMaskInterface.register(WHOLE, sdpa_mask)
+    model.set_attn_implementation(WHOLE)
+
+
+def _whole_attention(module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **options: Any) -> Any:
+    import torch
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    with torch.autocast(query.device.type, enabled=False):
+        return sdpa_attention_forward(module, query.float(), key.float(), value.float(), attention_mask, **options)
 
 
 def load_state(path: Path) -> dict[str, Any]:
