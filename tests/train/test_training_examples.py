@@ -151,7 +151,7 @@ def test_order_is_drawn_from_the_seed_and_can_be_entered_anywhere() -> None:
 def test_several_answers_are_drawn_as_often_as_they_are_worth() -> None:
     some = [Encoded((0, n), ((100, 1), (101, 1), (102, 1)), "a", (0.7, 0.3, 0.0)) for n in range(400)]
     rows = [row for batch in Epochs(some, {"a": 1.0}, 100, 7, draws=4).epoch(0) for row in batch]
-    counts = {first: 0.0 for first in (100, 101, 102)}
+    counts = dict.fromkeys((100, 101, 102), 0.0)
     for row in rows:
         assert sum(row.weights) == pytest.approx(1.0) and len(set(row.answers)) == len(row.answers)
         for answer, weight in zip(row.answers, row.weights, strict=True):
