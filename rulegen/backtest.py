@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from rulegen.core.alert import Episode
-from rulegen.core.backtest import Backtest, Side
+from rulegen.core.backtest import Alike, Backtest, Side
 from rulegen.core.history import History
 from rulegen.core.labels import Labels
 from rulegen.core.notification import sent
@@ -16,9 +16,12 @@ from rulegen.core.rule import Rule, RuleRef, RuleSet
 from rulegen.core.settings import Settings
 from rulegen.core.spans import Span
 from rulegen.errors import UnsupportedError
-from rulegen.promql import ExpressionError, selectors
-from rulegen.replay.groups import Engine, replay_groups
+from rulegen.promql import Evaluator, ExpressionError, selectors
+from rulegen.replay import observed
+from rulegen.replay.groups import Engine, Replayed, replay_groups
 from rulegen.replay.notify import by_week, notify
+from rulegen.replay.reads import blind, reads_alerts
+from rulegen.replay.standin import StoodIn, stood_in
 from rulegen.score.catches import alike, compared, judged, keyed
 from rulegen.score.judge import Judge
 from rulegen.score.paging import matching
@@ -31,6 +34,8 @@ Fired = tuple[RuleRef, Rule, Firings]
 class _Replay:
     fired: tuple[Fired, ...]
     unscored: tuple[tuple[str, str, str], ...]
+    observed: frozenset[RuleRef] = frozenset()
+    unmatched: tuple[tuple[str, str], ...] = ()
 
 
 def backtest(
@@ -42,19 +47,24 @@ def backtest(
     recorded: Iterable[Episode] | None = None,
     engine: Callable[[frozenset[str]], Engine],
     held: frozenset[str],
+    interval: int | None = None,
+    measured: bool = True,
 ) -> Backtest:
     """Replays the history's rules; with ``other`` also those, and says what changes from the first to the second.
 
     ``routing`` turns firings into notifications, ``recorded`` are alerts that Prometheus recorded, to set beside.
     ``engine`` gives what evaluates (rulegen's own over the history's samples, or a server) without the series of some
     names, ``held`` are the names whose series it has: they are the truth, unless ``other`` changes a recording rule
-    that made them. Raises InputError for settings that can't be read.
+    that made them. A rule none of whose series the history has is replayed from its recorded alerts, taken to have
+    been evaluated every ``interval`` ms, as far as those can tell; None where a server evaluates, which has series
+    that the history lacks. ``measured`` is false where nobody looked for series: a rule that reads some, and of
+    which no alert was recorded, is not replayed then. Raises InputError for settings that can't be read.
     """
-    before = _replayed(history.rules, engine(frozenset()), history.span, held)
+    before = _replayed(history, history.rules, engine(frozenset()), held, interval, measured)
     after = None
     if other is not None:
         anew = rerecorded(history.rules, other)
-        after = _replayed(other, engine(anew), history.span, held - anew)
+        after = _replayed(history, other, engine(anew), held - anew, interval, measured)
     judge = _judge(history, settings, before)
     return Backtest(
         history.span,
@@ -64,15 +74,53 @@ def backtest(
         _side(judge, before, routing, history.span),
         None if after is None else _side(judge, after, routing, history.span),
         None if after is None else compared(judge, before.fired, after.fired),
-        None if recorded is None else alike(before.fired, _by_name(recorded), history.span),
+        None if recorded is None else _alike(before, recorded, history.span),
     )
 
 
-def _replayed(rules: RuleSet, engine: Engine, span: Span, known: frozenset[str]) -> _Replay:
-    results = replay_groups(rules, engine, span, known=known).results
-    fired = tuple((one.ref, one.rule, one.firings) for one in results if one.firings is not None)
-    unscored = tuple((f"{one.ref.path}:{one.rule.line}", one.rule.name, one.error) for one in results if one.error)
-    return _Replay(fired, unscored)
+def _replayed(
+    history: History,
+    rules: RuleSet,
+    engine: Engine,
+    held: frozenset[str],
+    interval: int | None,
+    measured: bool,
+) -> _Replay:
+    ran = replay_groups(rules, engine, history.span, known=held)
+    if interval is None:
+        return _read_off(ran, StoodIn())
+    stood = stood_in(history, rules, _unseen(ran), interval, measured=measured)
+    if stood.fired and any(reads_alerts(rule) for _, _, rule in rules):
+        # What reads alerts is to see those that were recorded, where nothing else tells of them.
+        names = {rule.name for rule, _ in stood.fired.values()}
+        there = {one.labels for one in history.samples.by_name.get(observed.ALERTS, ())}
+        series = observed.series((one for one in history.episodes if one.name in names), interval)
+        more = engine.with_series(one for one in series if one.labels not in there)
+        rest = {ref for ref, _, _ in rules} - stood.fired.keys()
+        ran = replay_groups(rules, more, history.span, known=held, wanted=rest)
+        stood = stood.among(_unseen(ran) | stood.fired.keys())
+    return _read_off(ran, stood)
+
+
+def _unseen(ran: Replayed) -> set[RuleRef]:
+    """The alerting rules none of whose series are there."""
+    assert isinstance(ran.engine, Evaluator)
+    samples = ran.engine.samples
+    return {one.ref for one in ran.results if one.firings is not None and blind(one.rule, samples)}
+
+
+def _read_off(ran: Replayed, stood: StoodIn) -> _Replay:
+    results = {one.ref: one for one in ran.results}
+    fired = {ref: (one.rule, one.firings) for ref, one in results.items() if one.firings is not None}
+    why = {ref: (one.rule, one.error) for ref, one in results.items() if one.error} | stood.why
+    fired = {ref: one for ref, one in {**fired, **stood.fired}.items() if ref not in why}
+    order = [*results, *(ref for ref in stood.fired if ref not in results)]
+    return _Replay(
+        tuple((ref, *fired[ref]) for ref in order if ref in fired),
+        tuple((f"{ref.path}:{why[ref][0].line}", why[ref][0].name, why[ref][1]) for ref in order if ref in why),
+        frozenset(stood.fired),
+        tuple((f"{ref.path}:{rule.line}", rule.name) for ref, rule in stood.unmatched.items()),
+    )
 
 
 def rerecorded(old: RuleSet, new: RuleSet) -> frozenset[str]:
@@ -116,7 +164,15 @@ def _side(judge: Judge, replay: _Replay, routing: Routing | None, span: Span) ->
         notifications = notify(routing, sent([firings for _, _, firings in replay.fired]))
         counts = by_week(notifications, span.start, span.end)
         notified = {receiver: tuple(row.tolist()) for receiver, row in counts.items()}
-    return Side(judged(judge, replay.fired), replay.unscored, notified)
+    return Side(judged(judge, replay.fired), replay.unscored, notified, replay.observed, replay.unmatched)
+
+
+def _alike(before: _Replay, recorded: Iterable[Episode], span: Span) -> tuple[Alike, ...]:
+    """Without the rules that were replayed from recorded alerts: those would be set beside themselves."""
+    mine = [one for one in before.fired if one[0] not in before.observed]
+    left_out = {rule.name for ref, rule, _ in before.fired if ref in before.observed}
+    left_out -= {rule.name for _, rule, _ in mine}
+    return alike(mine, _by_name(one for one in recorded if one.name not in left_out), span)
 
 
 def _by_name(episodes: Iterable[Episode]) -> dict[str, dict[Labels, list[Span]]]:

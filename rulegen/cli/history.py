@@ -50,7 +50,8 @@ DEFAULT_SINCE = 14 * DAY
 @dataclass(frozen=True, slots=True)
 class Read:
     """A history, the texts of its rule files, the bad items among the input's good ones, what a server could not or
-    would not tell of what was asked, and the doubts that follow for the report."""
+    would not tell of what was asked, and the doubts that follow for the report. ``measured`` says whether series of
+    metrics were looked for where some could be."""
 
     history: History
     sources: tuple[RuleSource, ...]
@@ -58,6 +59,7 @@ class Read:
     remarks: tuple[Problem, ...] = ()
     doubts: tuple[str, ...] = ()
     compared: RuleSet = field(default_factory=RuleSet)  # other rules, whose series were read too
+    measured: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def _from_files(sources: Sources, files: _Files) -> Read:
     history = _with_incidents(sources, files, history)
     problems = (*files.problems, *wrong, *odd)
     history = replace(history, repaired=(*unread(problems), *strayed, *repaired, *history.repaired))
-    return Read(history, files.texts, problems, compared=files.compared)
+    return Read(history, files.texts, problems, compared=files.compared, measured=len(samples) > 0)
 
 
 def _from_server(conn: Connection, sources: Sources, files: _Files, progress: Progress) -> Read:

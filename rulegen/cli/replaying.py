@@ -52,10 +52,13 @@ def perform(
     if not 0 <= beside.least_alike <= 1:
         raise InputError(f"--least-alike: {beside.least_alike:g} is no share; give 0 to 1")
     check(sources, settings)
+    if not (sources.rules or sources.prometheus):
+        raise InputError("no rules to replay: give --rules PATH, or --prometheus URL for the rules of a server")
     routing = read_alertmanager(sources.alertmanager) if sources.alertmanager else None
     with watching(quiet) as progress:
         found = read(sources, progress)
         tell(found, strict)
+        _some_alerting(sources, found)
         progress("replaying rules", 0, 1)
         recorded = _recorded(found, sources) if beside.check_against else None
         with engine_over(sources, found) as (engine, held):
@@ -67,6 +70,8 @@ def perform(
                 recorded=recorded,
                 engine=engine,
                 held=held,
+                interval=sources.interval if sources.engine == "local" else None,
+                measured=found.measured,
             )
     result = replace(
         result,
@@ -80,6 +85,13 @@ def perform(
         for doubt in found.doubts:
             print(f"doubt: {doubt}")
     return FINDING if _findings(result, beside) else FINE
+
+
+def _some_alerting(sources: Sources, found: Read) -> None:
+    """Raises InputError where nothing could fire; what can't be read is a finding of its own."""
+    if not found.problems and not any(rule.kind == "alert" for _, _, rule in found.history.rules):
+        where = ", ".join(map(str, sources.rules)) or sources.prometheus
+        raise InputError(f"{where}: no alerting rule to replay")
 
 
 def with_unread(side: Side, found: Read, paths: Iterable[Path]) -> Side:
@@ -134,5 +146,5 @@ def _findings(result: Backtest, beside: Beside) -> bool:
     change, sides = result.comparison, [result.before, *([result.after] if result.after else [])]
     worse = change is not None and bool(change.lost or change.later)
     unlike = result.alike is not None and total(result.alike).share < beside.least_alike
-    nothing = result.alike is not None and not total(result.alike).episodes
+    nothing = result.alike is not None and (not total(result.alike).episodes or bool(result.before.observed))
     return worse or unlike or nothing or any(side.unscored for side in sides)

@@ -71,7 +71,14 @@ def perform(sources: Sources, settings: Settings, change: Change, fail_on: str, 
         progress("replaying rules", 0, 1)
         with engine_over(sides, found) as (engine, held):
             result = backtest(
-                found.history, settings, other=found.compared, routing=routing, engine=engine, held=held
+                found.history,
+                settings,
+                other=found.compared,
+                routing=routing,
+                engine=engine,
+                held=held,
+                interval=sources.interval if sources.engine == "local" else None,
+                measured=found.measured,
             )
         assert result.after is not None, "other rules were given"
         result = replace(

@@ -39,11 +39,15 @@ class RuleReplay:
 @dataclass(frozen=True, slots=True, eq=False)
 class Side:
     """All rules of one set. ``unscored`` are (where, rule, why); ``notified`` counts notifications of each receiver
-    by week (empty without a routing)."""
+    by week (empty without a routing). ``observed`` are the rules none of whose series are known, replayed from their
+    recorded alerts; ``unmatched`` those (where, rule) of which nothing at all is known while other series are: they
+    read nothing."""
 
     rules: tuple[RuleReplay, ...]
     unscored: tuple[tuple[str, str, str], ...]
     notified: Mapping[str, tuple[int, ...]]
+    observed: frozenset[RuleRef] = frozenset()
+    unmatched: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

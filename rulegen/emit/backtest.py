@@ -58,13 +58,14 @@ def _document(found: Backtest) -> dict[str, Any]:
 
 def _side(side: Side) -> dict[str, Any]:
     return {
-        "rules": [_rule(one) for one in side.rules],
+        "rules": [_rule(one, "alerts" if one.ref in side.observed else "metrics") for one in side.rules],
+        "unmatched": [{"at": at, "rule": rule} for at, rule in side.unmatched],
         "unscored": [{"at": at, "rule": rule, "why": why} for at, rule, why in side.unscored],
         "notifications": {receiver: list(weeks) for receiver, weeks in side.notified.items()},
     }
 
 
-def _rule(one: RuleReplay) -> dict[str, Any]:
+def _rule(one: RuleReplay, grade: str) -> dict[str, Any]:
     firings = one.firings
     columns = (firings.series, firings.since, firings.start, firings.end)
     rows = zip(*(column.tolist() for column in columns), strict=True)
@@ -72,6 +73,7 @@ def _rule(one: RuleReplay) -> dict[str, Any]:
         "rule": one.rule.name,
         "at": f"{one.ref.path}:{one.rule.line}",
         "group": one.ref.group,
+        "grade": grade,
         "firings": [
             {
                 "labels": dict(firings.labels[row]),
@@ -119,8 +121,25 @@ def show(found: Backtest, console: Console, *, limit: int) -> None:
     for one in found.before.rules if limit else ():
         _firings(one, console, limit)
     for side in (found.before, *([found.after] if found.after else [])):
-        for at, rule, why in side.unscored:
-            console.print(Text(f"{at}: {rule}: not replayed: {one_line(why)}", "red"), soft_wrap=True)
+        _unknown(side, console)
+
+
+def _unknown(side: Side, console: Console) -> None:
+    """What of the rules was not replayed from samples, and why."""
+    if names := [one.rule.name for one in side.rules if one.ref in side.observed]:
+        told = (
+            f"no samples of what they read, so replayed from their recorded alerts (grade alerts): {_listed(names)}"
+        )
+        console.print(Text(told), soft_wrap=True)
+    if side.unmatched:
+        told = f"nothing that they read is in the history: {_listed([name for _, name in side.unmatched])}"
+        console.print(Text(told), soft_wrap=True)
+    for at, rule, why in side.unscored:
+        console.print(Text(f"{at}: {rule}: not replayed: {one_line(why)}", "red"), soft_wrap=True)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{one_line(', '.join(names))} ({counted(len(names), 'rule')})"
 
 
 def _table(*columns: str) -> Table:

@@ -7,8 +7,27 @@ from collections.abc import Set as AbstractSet
 
 from rulegen.core.labels import METRIC_NAME, Labels
 from rulegen.core.rule import Rule
-from rulegen.promql import Selector
-from rulegen.replay.recorded import fixed_labels, written_names
+from rulegen.core.series import Samples
+from rulegen.errors import UnsupportedError
+from rulegen.promql import ExpressionError, Selector, select, selectors
+from rulegen.replay.recorded import OF_ALERTS, fixed_labels, written_names
+
+
+def blind(rule: Rule, samples: Samples) -> bool:
+    """Whether ``rule`` reads series, and none of those that it reads is among ``samples``."""
+    try:
+        wanted = selectors(rule.expr)
+    except (ExpressionError, UnsupportedError):
+        return False  # replaying it gives the reason
+    return bool(wanted) and not any(select(samples, selector) for selector in wanted)
+
+
+def reads_alerts(rule: Rule) -> bool:
+    """Whether ``rule`` reads what other rules wrote when they fired."""
+    try:
+        return any(selector.name in (*OF_ALERTS, None) for selector in selectors(rule.expr))
+    except (ExpressionError, UnsupportedError):
+        return False  # replaying it gives the reason
 
 
 def readers(rules: Sequence[Rule], reads: Sequence[Sequence[Selector]], known: AbstractSet[str]) -> list[set[int]]:

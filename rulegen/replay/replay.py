@@ -25,6 +25,7 @@ from rulegen.replay import observed
 from rulegen.replay.groups import CELLS, aligned, replay_groups
 from rulegen.replay.identity import alert_labels, changing
 from rulegen.replay.latch import latch, replay_latch
+from rulegen.replay.reads import blind, reads_alerts
 from rulegen.replay.recorded import OF_ALERTS, Shelf, written_names
 from rulegen.replay.service import service
 from rulegen.replay.sweep import Variant, sweep
@@ -55,7 +56,7 @@ class Replayer:
         # What the server itself recorded is the truth; the others are worked out as far as something reads them.
         self._known = frozenset(samples.by_name)
         self._groups = {ref: group for ref, group, _ in self.rules}
-        wanted = {ref for ref, _, rule in history.rules if rule.kind == "record" or _reads_alerts(rule)}
+        wanted = {ref for ref, _, rule in history.rules if rule.kind == "record" or reads_alerts(rule)}
         ran = replay_groups(history.rules, base, history.span, known=self._known, wanted=wanted)
         self._written = {result.ref: result.written for result in ran.results if result.written}
         self._bare, self._without = base, dict[RuleRef, Evaluator]()
@@ -65,7 +66,7 @@ class Replayer:
         self._broken = {name: one.error for one in broken for name in set(written_names(one.rule)) - self._known}
         self._grades = {
             ref: Grade.ALERTS
-            if _is_observed(ref) or (rule.name in recorded_names and self._blind(rule))
+            if _is_observed(ref) or (rule.name in recorded_names and blind(rule, self._evaluator.samples))
             else Grade.METRICS
             for ref, _, rule in self.rules
         }
@@ -279,13 +280,6 @@ class Replayer:
             self._without[ref] = self._bare.with_series(shelf)
         return self._without[ref]
 
-    def _blind(self, rule: Rule) -> bool:
-        try:
-            wanted = selectors(rule.expr)
-        except (ExpressionError, UnsupportedError):
-            return False  # replaying it gives the reason
-        return bool(wanted) and not any(select(self._evaluator.samples, selector) for selector in wanted)
-
 
 def _rows(rule: Rule, firings: Firings, level: Matrix) -> NDArray[np.int64]:
     """[firings] the row of ``level`` that each alert of ``rule`` comes from; -1 where there is none."""
@@ -309,10 +303,3 @@ def _is_observed(ref: RuleRef) -> bool:
 
 def _alerts(samples: Samples) -> frozenset[object]:
     return frozenset(one.labels for one in samples.by_name.get(observed.ALERTS, ()))
-
-
-def _reads_alerts(rule: Rule) -> bool:
-    try:
-        return any(selector.name in (*OF_ALERTS, None) for selector in selectors(rule.expr))
-    except (ExpressionError, UnsupportedError):
-        return False  # replaying it gives the reason
