@@ -45,6 +45,7 @@ def backtest(
     other: RuleSet | None = None,
     routing: Routing | None = None,
     recorded: Iterable[Episode] | None = None,
+    sent: bool = False,
     engine: Callable[[frozenset[str]], Engine],
     held: frozenset[str],
     interval: int | None = None,
@@ -52,7 +53,8 @@ def backtest(
 ) -> Backtest:
     """Replays the history's rules; with ``other`` also those, and says what changes from the first to the second.
 
-    ``routing`` turns firings into notifications, ``recorded`` are alerts that Prometheus recorded, to set beside.
+    ``routing`` turns firings into notifications, ``recorded`` are alerts that Prometheus recorded, to set beside;
+    with ``sent`` some are as it sent them, with labels more, and those that no rule is named after are others'.
     ``engine`` gives what evaluates (rulegen's own over the history's samples, or a server) without the series of some
     names, ``held`` are the names whose series it has: they are the truth, unless ``other`` changes a recording rule
     that made them. A rule none of whose series the history has is replayed from its recorded alerts, taken to have
@@ -74,7 +76,7 @@ def backtest(
         _side(judge, before, routing, history.span),
         None if after is None else _side(judge, after, routing, history.span),
         None if after is None else compared(judge, before.fired, after.fired),
-        None if recorded is None else _alike(before, recorded, history.span),
+        None if recorded is None else _alike(before, recorded, history.span, sent),
     )
 
 
@@ -167,12 +169,13 @@ def _side(judge: Judge, replay: _Replay, routing: Routing | None, span: Span) ->
     return Side(judged(judge, replay.fired), replay.unscored, notified, replay.observed, replay.unmatched)
 
 
-def _alike(before: _Replay, recorded: Iterable[Episode], span: Span) -> tuple[Alike, ...]:
+def _alike(before: _Replay, recorded: Iterable[Episode], span: Span, sent: bool) -> tuple[Alike, ...]:
     """Without the rules that were replayed from recorded alerts: those would be set beside themselves."""
     mine = [one for one in before.fired if one[0] not in before.observed]
     left_out = {rule.name for ref, rule, _ in before.fired if ref in before.observed}
-    left_out -= {rule.name for _, rule, _ in mine}
-    return alike(mine, _by_name(one for one in recorded if one.name not in left_out), span)
+    names = {rule.name for _, rule, _ in mine}
+    wanted = (one for one in recorded if one.name in names or not (sent or one.name in left_out))
+    return alike(mine, _by_name(wanted), span, sent=sent)
 
 
 def _by_name(episodes: Iterable[Episode]) -> dict[str, dict[Labels, list[Span]]]:

@@ -11,6 +11,7 @@ from functools import cache as once
 from pathlib import Path
 
 from rulegen.cli.log import say
+from rulegen.cli.recorded import read_record, touching
 from rulegen.cli.sources import Sources
 from rulegen.core.alert import Episode
 from rulegen.core.durations import DAY, SECOND
@@ -24,7 +25,6 @@ from rulegen.core.source import RuleSource
 from rulegen.core.spans import Grid, Span, inside, intersect
 from rulegen.desk import Progress
 from rulegen.errors import InputError, Problem, UnsupportedError
-from rulegen.ingest.alerts import read_alerts
 from rulegen.ingest.impact import held
 from rulegen.ingest.incidents import read_incidents, record
 from rulegen.ingest.openmetrics import read_metrics
@@ -38,10 +38,11 @@ from rulegen.ingest.prometheus import (
     query_range,
     read_semantics,
 )
+from rulegen.ingest.records import both
 from rulegen.ingest.rulefile import read_rules
-from rulegen.ingest.store import read_kept
+from rulegen.ingest.store import EVER
 from rulegen.ingest.text import read_text
-from rulegen.intake import about_incidents, mended, settled, unread
+from rulegen.intake import about_incidents, settled, unread
 from rulegen.promql import Evaluator, ExpressionError, Scalar, selectors
 
 DEFAULT_SINCE = 14 * DAY
@@ -96,43 +97,61 @@ def _files(sources: Sources) -> _Files:
 def _from_files(sources: Sources, files: _Files) -> Read:
     samples, wrong = read_metrics(sources.metrics) if sources.metrics else (Samples(), ())
     samples, strayed = settled(samples)
-    episodes, overlapping, odd = read_alerts(sources.alerts) if sources.alerts else ((), 0, ())
-    if sources.store:
-        episodes, overlapping = read_kept(sources.store)
-    episodes, repaired = mended(episodes, overlapping)
-    whole = _whole(samples, episodes)
+    measured = samples.span()
+    if measured is not None and not measured.length:
+        measured = None
+    # Rules can be judged where their metrics are: in all other time they would look as if they had kept silent.
+    asked = sources.since is not None or sources.start is not None or sources.end is not None
+    alerts = read_record(sources, measured or EVER, count=measured is not None and not asked)
+    whole = measured or _whole(samples, alerts.episodes)
     if whole is None:
         raise InputError(f"{sources.metrics or sources.alerts or sources.store}: no data: no sample and no alert")
     if not whole.length:
         raise InputError(
             f"{sources.metrics or sources.alerts or sources.store}: data of one moment only, and a history needs more"
         )
-    span = _narrowed(_wanted_of_files(sources, whole), samples, episodes)
+    span = _narrowed(_wanted_of_files(sources, whole), samples, () if measured else alerts.episodes)
     if span is None:
         raise InputError(f"no data in that range: the files hold {_shown(whole)}")
     semantics: Semantics = "closed" if sources.semantics == "closed" else "open"
-    history = _history(span, files.rules, samples, episodes, semantics)
+    history = _history(span, files.rules, samples, touching(alerts.episodes, span), semantics)
     if sources.impact:
         found = _evaluated(sources, history)
         history = replace(history, record=_kept(found, sources, span))
     history = _with_incidents(sources, files, history)
-    problems = (*files.problems, *wrong, *odd)
-    history = replace(history, repaired=(*unread(problems), *strayed, *repaired, *history.repaired))
-    return Read(history, files.texts, problems, compared=files.compared, measured=len(samples) > 0)
+    problems = (*files.problems, *wrong, *alerts.problems)
+    history = replace(history, repaired=(*unread(problems), *strayed, *alerts.repaired, *history.repaired))
+    doubts = _left_out(alerts.left_out, alerts.path, span, "--metrics")
+    return Read(history, files.texts, problems, (), doubts, files.compared, len(samples) > 0)
+
+
+def _left_out(count: int, path: Path | None, span: Span, option: str) -> tuple[str, ...]:
+    if not count:
+        return ()
+    where = f"{count:,} alerts in {path} lie outside of the time for which there are samples, {_shown(span)}"
+    return (f"{where}: left out; without {option} they are judged, as far as recorded alerts alone can tell",)
 
 
 def _from_server(conn: Connection, sources: Sources, files: _Files, progress: Progress) -> Read:
     wanted = _wanted_of_server(sources)
     semantics, doubts = semantics_of(conn, sources)
     rules, strange = (files.rules, ()) if sources.rules else _server_rules(conn)
-    if not len(rules):
+    alerts = read_record(sources, wanted)
+    if not len(rules) and not alerts.episodes:
         raise InputError(f"{conn.url}: the server has no rules; name rule files with --rules")
     local, wants = sources.engine == "local", _selectors((*rules, *files.compared))
     samples, missing = _samples(conn, wants, wanted, progress) if local else (Samples(), ())
     episodes, odd = fetch_alerts(conn, wanted, sources.interval, stage(progress, "reading alerts"))
-    span = _narrowed(wanted, samples, episodes) if local else wanted
+    seen = _narrowed(wanted, samples, episodes) if local else wanted
+    span = seen or _narrowed(wanted, Samples(), alerts.episodes)
     if span is None:
         raise InputError(f"{conn.url}: no data from {_shown(wanted)}: neither the rules' metrics nor ALERTS")
+    if seen is None:
+        doubts += (f"{conn.url} has no data from {_shown(wanted)}: only the alerts in {alerts.path} are judged",)
+    received = touching(alerts.episodes, span)
+    doubts += _left_out(len(alerts.episodes) - len(received), alerts.path, span, "--prometheus")
+    # The server's own record has the labels of its rules, and the time in which it was itself down.
+    episodes = both(episodes, received, sources.interval)
     history = _history(span, rules, samples, episodes, semantics)
     remarks = [*missing, *odd]
     if sources.impact:
@@ -141,12 +160,12 @@ def _from_server(conn: Connection, sources: Sources, files: _Files, progress: Pr
         remarks += wrong
         history = replace(history, record=_kept(series, sources, span))
     history = _with_incidents(sources, files, history)
-    problems = (*files.problems, *strange)
-    history = replace(history, repaired=(*unread(problems), *history.repaired))
+    problems = (*files.problems, *strange, *alerts.problems)
+    history = replace(history, repaired=(*unread(problems), *alerts.repaired, *history.repaired))
     told = tuple(dict.fromkeys(one for one in remarks if not _is_unmatched(one, conn)))
     if told:
         doubts += (f"the server did not tell all that was asked ({len(told)} remarks), the first: {told[0].message}",)
-    return Read(history, files.texts, problems, told, doubts, files.compared)
+    return Read(history, files.texts, problems, told, doubts, files.compared, seen is not None)
 
 
 def _server_rules(conn: Connection) -> tuple[RuleSet, tuple[Problem, ...]]:

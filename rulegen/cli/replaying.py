@@ -24,6 +24,7 @@ from rulegen.emit.backtest import as_json, show, total
 from rulegen.errors import InputError
 from rulegen.ingest.alertmanager import read_alertmanager
 from rulegen.ingest.prometheus import ServerEngine, query_range, recorded_alerts
+from rulegen.ingest.records import both
 from rulegen.promql import Evaluator
 from rulegen.replay.groups import Engine
 from rulegen.replay.observed import ALERTS
@@ -68,6 +69,7 @@ def perform(
                 other=found.compared if sources.compare else None,
                 routing=routing,
                 recorded=recorded,
+                sent=sources.store is not None,
                 engine=engine,
                 held=held,
                 interval=sources.interval if sources.engine == "local" else None,
@@ -132,13 +134,16 @@ def engine_over(sources: Sources, found: Read) -> Iterator[tuple[Make, frozenset
 
 
 def _recorded(found: Read, sources: Sources) -> tuple[Episode, ...]:
-    """Alerts that a server recorded, from its own answer or from the series in a file. Raises InputError for none."""
+    """Alerts that a server recorded, from its own answer or from the series in a file, and what a store has beyond
+    them. Raises InputError for none."""
     history = found.history
     episodes = history.episodes
     if not sources.prometheus:
-        episodes = recorded_alerts(history.samples.by_name.get(ALERTS, ()), history.span, sources.interval)
+        series = history.samples.by_name.get(ALERTS, ())
+        episodes = both(recorded_alerts(series, history.span, sources.interval), episodes, sources.interval)
     if not episodes:
-        raise InputError(f"--check-against: no series {ALERTS} with alertstate firing in the history")
+        beside = f", nor an alert of that time in {sources.store}" if sources.store else ""
+        raise InputError(f"--check-against: no series {ALERTS} with alertstate firing in the history{beside}")
     return episodes
 
 

@@ -88,8 +88,8 @@ def _contradictions(sources: Sources) -> Iterator[str]:
     server, files = sources.prometheus, sources.metrics or sources.alerts or sources.store
     if not (server or files):
         yield "nothing to read: give --prometheus URL, --metrics FILE, --alerts FILE or --store FILE"
-    if server and files:
-        yield "--prometheus already brings metrics and alerts: leave out --metrics, --alerts and --store"
+    if server and sources.metrics:
+        yield "--prometheus already brings metrics: leave out --metrics"
     if sources.alerts and sources.store:
         yield "--alerts and --store are two records of alerts: give one (rulegen push puts the first into the second)"
     if sources.metrics and not sources.rules:

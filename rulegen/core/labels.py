@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 METRIC_NAME = "__name__"
 ALERT_NAME = "alertname"
@@ -60,6 +60,22 @@ class Labels(Mapping[str, str]):
     def drop(self, names: Iterable[str]) -> Labels:
         unwanted = set(names)
         return Labels([pair for pair in self.pairs if pair[0] not in unwanted])
+
+
+def held(sets: Iterable[Labels]) -> Callable[[Labels], tuple[Labels, ...]]:
+    """Tells of a label set which of ``sets`` it holds, that is, has all labels of with their values; the largest
+    first."""
+    known = frozenset(sets)
+    shapes = sorted({tuple(one) for one in known}, key=lambda names: (-len(names), names))
+    found: dict[Labels, tuple[Labels, ...]] = {}
+
+    def of(labels: Labels) -> tuple[Labels, ...]:
+        if labels not in found:
+            parts = [labels.keep(names) for names in shapes]
+            found[labels] = tuple(dict.fromkeys(one for one in parts if one in known))
+        return found[labels]
+
+    return of
 
 
 EMPTY = Labels()

@@ -38,6 +38,13 @@ def read_kept(path: Path, span: Span = EVER) -> tuple[tuple[Episode, ...], int]:
     return found, len(kept) - len(found)
 
 
+def kept_outside(path: Path, span: Span) -> int:
+    """How many episodes in the store at ``path`` touch no moment of ``span``. Raises InputError for what is no
+    store."""
+    kept = read_store(path, EVER.start, EVER.end)
+    return int(((kept.start > span.end) | (kept.last < span.start)).sum())
+
+
 def _joined(kept: Kept) -> Kept:
     """Those of one label set that overlap as one, as :func:`rulegen.ingest.sightings.episodes` has it."""
     base = kept.start.min()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rulegen.core.backtest import Alike, Comparison, RuleReplay, Word
-from rulegen.core.labels import Labels
+from rulegen.core.labels import Labels, held
 from rulegen.core.outcome import NEVER, Firings
 from rulegen.core.rule import Rule, RuleRef
-from rulegen.core.spans import Mask, Span, inside
+from rulegen.core.spans import Mask, Span, inside, union
 from rulegen.score.judge import Judge
 
 Pairs = NDArray[np.int64]  # [n, 2] firing and target, by position
@@ -143,8 +143,11 @@ def alike(
     rules: Sequence[tuple[RuleRef, Rule, Firings]],
     recorded: Mapping[str, Mapping[Labels, Sequence[Span]]],
     span: Span,
+    *,
+    sent: bool = False,
 ) -> tuple[Alike, ...]:
-    """Replayed firings beside ``recorded`` ones (alert name → label set → spans), as episodes of one label set.
+    """Replayed firings beside ``recorded`` ones (alert name → label set → spans), as episodes of one label set. Those
+    that were ``sent`` may have labels more: whoever sends an alert adds some to it.
 
     Two are the same when both ends lie within one evaluation interval, for Prometheus evaluates each group at an
     offset of its own; an end at the edge of the history, or before the rule had seen a full window, is not compared.
@@ -159,6 +162,7 @@ def alike(
             for row, start, end in zip(one.series.tolist(), one.start.tolist(), one.end.tolist(), strict=True):
                 replayed.setdefault(one.labels[row], []).append(Span(start, end))
         seen = recorded.get(name, {})
+        seen = _as_replayed(seen, replayed) if sent else seen
         both = only_recorded = only_replayed = 0
         for labels in {**replayed, **seen}:
             ours, theirs = replayed.get(labels, []), list(seen.get(labels, ()))
@@ -169,6 +173,16 @@ def alike(
     for name in sorted(set(recorded) - {one.rule for one in found}):
         found.append(Alike(name, 0, sum(len(spans) for spans in recorded[name].values()), 0))
     return tuple(found)
+
+
+def _as_replayed(
+    recorded: Mapping[Labels, Sequence[Span]], replayed: Iterable[Labels]
+) -> dict[Labels, Sequence[Span]]:
+    """``recorded`` under the ``replayed`` label sets, as far as theirs hold those."""
+    parts, found = held(replayed), dict[Labels, list[Span]]()
+    for labels, spans in recorded.items():
+        found.setdefault(next(iter(parts(labels)), labels), []).extend(spans)
+    return {labels: union(spans) for labels, spans in found.items()}
 
 
 def _paired(ours: list[Span], theirs: list[Span], step: int, sure: Span) -> tuple[int, int, int]:

@@ -1,0 +1,50 @@
+"""What was recorded of alerts, by whoever received them: a file of webhooks and snapshots, or a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rulegen.cli.sources import Sources
+from rulegen.core.alert import Episode
+from rulegen.core.spans import Span
+from rulegen.errors import Problem
+from rulegen.ingest.alerts import read_alerts
+from rulegen.ingest.store import kept_outside, read_kept
+from rulegen.intake import Counts, mended
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The alerts in ``path`` (None: nobody named any) that touch the span that was asked for, sorted by start;
+    ``left_out`` counts the others. What was ``repaired``, and what could not be read."""
+
+    path: Path | None = None
+    episodes: tuple[Episode, ...] = ()
+    left_out: int = 0
+    repaired: Counts = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def read_record(sources: Sources, span: Span, *, count: bool = False) -> Record:
+    """What ``sources`` name of it, of the time of ``span``; with ``count`` what lies outside is counted.
+
+    Raises InputError.
+    """
+    if sources.store:
+        episodes, overlapping = read_kept(sources.store, span)
+        episodes, repaired = mended(episodes, overlapping)
+        outside = kept_outside(sources.store, span) if count else 0
+        return Record(sources.store, touching(episodes, span), outside, repaired)
+    if sources.alerts:
+        episodes, overlapping, problems = read_alerts(sources.alerts)
+        episodes, repaired = mended(episodes, overlapping)
+        inside = touching(episodes, span)
+        return Record(sources.alerts, inside, len(episodes) - len(inside) if count else 0, repaired, problems)
+    return Record()
+
+
+def touching(episodes: Iterable[Episode], span: Span) -> tuple[Episode, ...]:
+    """Those of which some of it lies in ``span``."""
+    return tuple(one for one in episodes if one.span.start <= span.end and one.span.end >= span.start)
