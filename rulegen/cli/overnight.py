@@ -305,10 +305,11 @@ def _requested(
 
 
 def source_of(sources: Sources) -> str:
-    """What names where the history comes from, without a secret: the server's URL, or the files' paths."""
+    """What names where the history comes from, without a secret: the server's URL, or the files' paths. A record of
+    alerts beside a server may come and go; what people decided stays."""
     if sources.prometheus:
         return clean_url(sources.prometheus)[0]
-    return ",".join(str(path) for path in (sources.metrics, sources.alerts) if path is not None)
+    return ",".join(str(path) for path in (sources.metrics, sources.alerts, sources.store) if path is not None)
 
 
 def state_file() -> Path:

@@ -34,9 +34,8 @@ def read_record(sources: Sources, span: Span, *, count: bool = False) -> Record:
     """
     if sources.store:
         episodes, overlapping = read_kept(sources.store, span)
-        episodes, repaired = mended(episodes, overlapping)
-        outside = kept_outside(sources.store, span) if count else 0
-        return Record(sources.store, touching(episodes, span), outside, repaired)
+        episodes, repaired = mended(touching(episodes, span), overlapping)
+        return Record(sources.store, episodes, kept_outside(sources.store, span) if count else 0, repaired)
     if sources.alerts:
         episodes, overlapping, problems = read_alerts(sources.alerts)
         episodes, repaired = mended(episodes, overlapping)
@@ -46,5 +45,15 @@ def read_record(sources: Sources, span: Span, *, count: bool = False) -> Record:
 
 
 def touching(episodes: Iterable[Episode], span: Span) -> tuple[Episode, ...]:
-    """Those of which some of it lies in ``span``."""
-    return tuple(one for one in episodes if one.span.start <= span.end and one.span.end >= span.start)
+    """What of them lies in ``span``. One that lasts beyond it is open, as in the record of a server that is asked for
+    that time: what a store learns later changes nothing about it."""
+    return tuple(
+        one if span.contains(one.span.start) and span.contains(one.span.end) else _cut(one, span)
+        for one in episodes
+        if one.span.start <= span.end and one.span.end >= span.start
+    )
+
+
+def _cut(one: Episode, span: Span) -> Episode:
+    inner = Span(max(one.span.start, span.start), min(one.span.end, span.end))
+    return Episode(one.labels, inner, one.open or one.span.end > span.end)

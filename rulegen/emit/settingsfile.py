@@ -54,6 +54,9 @@ def _lines(told: Told) -> Iterator[str]:
     if told.external_labels:
         shown = ", ".join(f"{name}={value}" for name, value in told.external_labels)
         yield from _comment(f"The server adds to every alert: {shown}. Incidents need not carry these.")
+    yield "# Alerts that rulegen listen has received: of other senders, or lost to the server's own record."
+    yield '# store = "alerts.db"'
+    yield ""
     yield "# What was really wrong; without it every burst that paged must still page. One of:"
     yield '# incidents = "incidents.csv"     # id, start, end, and labels by which alerts speak of an incident'
     yield "# impact = 'sum(rate(http_requests_total{code=~\"5..\"}[5m])) > 10'"
