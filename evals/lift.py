@@ -13,8 +13,8 @@ may exceed 100%. 95% intervals resample worlds; differences are paired.
 The proposers: *halving* (successive halving of random candidates on parts of the history, which cost their share), a
 *fixed list* learnt on the training worlds (greedy cover), *boosted trees* on the cluster's facts and the proposal's
 form, learnt there too, *random*, *the model* (its samples as they come), the same with what it *said most often*
-first, that and the list *by turns*, the model *asked again* with verdicts, and the model with *shuffled facts* (rule and
-figures of another cluster of the same world, own inventory). All are polished alike.
+first, that and the list *by turns*, the model *asked again* with verdicts, and the model with *shuffled facts*
+(rule and figures of another cluster of the same world, own inventory). All are polished alike.
 
 ``--train`` is a folder of labelled shards (``rulegen.train.label``), and may come several times. ``--keep`` keeps
 verdicts between runs of the same code. With ``--shop`` the shop history takes the worlds' place; there the intervals
