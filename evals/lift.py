@@ -12,8 +12,9 @@ may exceed 100%. 95% intervals resample worlds; differences are paired.
 
 The proposers: *halving* (successive halving of random candidates on parts of the history, which cost their share), a
 *fixed list* learnt on the training worlds (greedy cover), *boosted trees* on the cluster's facts and the proposal's
-form, learnt there too, *random*, *the model*, the model *asked again* with verdicts, and the model with *shuffled
-facts* (rule and figures of another cluster of the same world, own inventory). All are polished alike.
+form, learnt there too, *random*, *the model* (its samples as they come), the same with what it *said most often*
+first, that and the list *by turns*, the model *asked again* with verdicts, and the model with *shuffled facts*
+(rule and figures of another cluster of the same world, own inventory). All are polished alike.
 
 ``--train`` is a folder of labelled shards (``rulegen.train.label``), and may come several times. ``--keep`` keeps
 verdicts between runs of the same code. With ``--shop`` the shop history takes the worlds' place; there the intervals
@@ -37,7 +38,7 @@ from typing import Any
 
 import numpy as np
 
-from evals.proposers import Asked, Asking, Trees, borrowed, by_heart, chance, listed
+from evals.proposers import Asked, Asking, Trees, borrowed, by_heart, by_turns, chance, listed, most_said
 from evals.resampled import interval
 from evals.shop import FIRST, LAST, MORNING, NIGHT
 from evals.spend import Spend, asking_again, halving, streaming
@@ -57,6 +58,7 @@ BUDGETS = (1, 8, 32)
 FEW = (1, 8)  # what is only held beside the model itself: each further budget costs dozens of answers
 CLUSTERS = 4000  # labelled clusters that the list and the trees learn from
 RANDOM, MODEL, AGAIN, SHUFFLED = "random", "the model", "the model, asked again", "the model, shuffled facts"
+OFTEN, TURNS = "the model, most said first", "the model and the list by turns"
 BASELINES = ("halving", "fixed list", "boosted trees", RANDOM)
 
 
@@ -145,7 +147,14 @@ def of_history(
     if learnt.model is not None:
         model = load(learnt.model, threads=1, context=4096)
         plain, shuffled = Asking(model), Asking(model, borrowed(others))
-        spenders |= {MODEL: streaming(plain), AGAIN: asking_again(plain), SHUFFLED: streaming(shuffled)}
+        often = most_said(plain)
+        spenders |= {
+            MODEL: streaming(plain),
+            OFTEN: streaming(often),
+            TURNS: streaming(by_turns(often, listed(learnt.forms))),
+            AGAIN: asking_again(plain),
+            SHUFFLED: streaming(shuffled),
+        }
         asked = {MODEL: plain.asked, SHUFFLED: shuffled.asked}
     rows: list[Row] = []
     for trial in some:
@@ -240,6 +249,8 @@ def _lift(of: Mapping[tuple[str, int, bool], Sequence[Row]]) -> None:
     print("| difference of shares | at 1 | at 8 | at 32 |\n|---|---|---|---|")
     pairs: list[tuple[str, Callable[[int], tuple[str, str]]]] = [
         (f"{MODEL} less the best baseline", lambda k: (MODEL, _best(of, k))),
+        (f"{OFTEN}, less the best baseline", lambda k: (OFTEN, _best(of, k))),
+        (f"{TURNS}, less the best baseline", lambda k: (TURNS, _best(of, k))),
         (f"{AGAIN}, less {MODEL}", lambda _: (AGAIN, MODEL)),
         (f"{MODEL} less {SHUFFLED}", lambda _: (MODEL, SHUFFLED)),
     ]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
-from itertools import chain, count, islice
+from itertools import chain, count, islice, zip_longest
 from typing import Any
 
 import numpy as np
@@ -179,6 +179,7 @@ class Asking:
     def __init__(self, model: LanguageModel, facts_of: Callable[[Trial], Cluster] | None = None) -> None:
         self._model, self._facts_of, self.asked = model, facts_of, Asked()
         self._said: dict[tuple[str, str], tuple[list[Proposal], Iterator[Proposal]]] = {}
+        self._counted: set[tuple[str, int]] = set()  # (prompt, seed) of the answers in ``asked``
 
     def __call__(self, trial: Trial) -> Iterator[Proposal]:
         key = (trial.group, trial.cluster.id)
@@ -199,7 +200,15 @@ class Asking:
 
     def answers(self, trial: Trial, prompt: str, again: bool = False) -> Iterator[Proposal]:
         """The distinct legal proposals among the samples."""
-        rules, most, seen = grammar(trial.offers), longest(trial.offers), set()
+        seen = set()
+        for proposal in self.said(trial, prompt, again):
+            if (proposal.template, proposal.slots.pairs) not in seen:
+                seen.add((proposal.template, proposal.slots.pairs))
+                yield proposal
+
+    def said(self, trial: Trial, prompt: str, again: bool = False) -> Iterator[Proposal]:
+        """The legal proposals among the samples, as often as they came."""
+        rules, most = grammar(trial.offers), longest(trial.offers)
         asked = sha256(f"{self._model.sha256} {prompt}".encode()).hexdigest()[:16]
         for number, temperature in enumerate(TEMPERATURES):
             drawn = _seed(f"model {again} {number}", trial) >> 1
@@ -213,18 +222,39 @@ class Asking:
                 deadline=None,
             )
             text = trial.recalled(f"{asked}/{drawn}", say)
-            self.asked.answers += 1
             proposal = read_answer(text, trial.offers, Provenance("model"))
+            fresh = (asked, drawn) not in self._counted
+            self._counted.add((asked, drawn))
+            self.asked.answers += fresh
             if isinstance(proposal, Refused):
-                self.asked.refused += 1
-            elif (proposal.template, proposal.slots.pairs) not in seen:
-                seen.add((proposal.template, proposal.slots.pairs))
+                self.asked.refused += fresh
+            else:
                 yield proposal
 
     def again(self, trial: Trial, tried: Iterable[Judged]) -> Iterator[Proposal]:
         """What the model says once it has been told what came of earlier answers."""
         heard = told([one.told for one in tried], trial.asked)
         return self.answers(trial, revised(self.prompt(trial), heard), again=True)
+
+
+def most_said(model: Asking) -> Stream:
+    """All of the model's samples first; then what it said most often, first."""
+
+    def stream(trial: Trial) -> Iterator[Proposal]:
+        counts: Counter[Proposal] = Counter(model.said(trial, model.prompt(trial)))
+        yield from (proposal for proposal, _ in counts.most_common())
+
+    return stream
+
+
+def by_turns(first: Stream, second: Stream) -> Stream:
+    """One of each, by turns, as long as both have something to say; then the rest."""
+
+    def stream(trial: Trial) -> Iterator[Proposal]:
+        for pair in zip_longest(first(trial), second(trial)):
+            yield from (one for one in pair if one is not None)
+
+    return stream
 
 
 def borrowed(others: Mapping[tuple[str, str], Cluster]) -> Callable[[Trial], Cluster]:

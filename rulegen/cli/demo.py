@@ -13,12 +13,6 @@ def demo(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")] = False,
 ) -> None:
     """Run "suggest" on the history that ships with rulegen: three noisy weeks of a small shop."""
-    from rulegen.cli.perform import perform
-    from rulegen.cli.proposer import Asked
-    from rulegen.cli.sources import Sources
-    from rulegen.core.settings import Settings
-    from rulegen.shipped import shipped
+    from rulegen.cli.side_by_side import demonstrate
 
-    home = shipped("datasets/demo")
-    sources = Sources(metrics=home / "metrics.om.gz", rules=(home / "rules.yml",), incidents=home / "incidents.csv")
-    perform(sources, Settings(), Asked(), out, strict=False, quiet=quiet)
+    demonstrate(out, quiet=quiet)

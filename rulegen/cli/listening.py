@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
-import sys
 from pathlib import Path
 
 from rulegen.cli.history import token_in
+from rulegen.cli.log import say
 from rulegen.cli.values import milliseconds, number
 from rulegen.core.durations import SECOND
+from rulegen.emit.words import counted
 from rulegen.errors import InputError
 
 TOKEN = "RULEGEN_LISTEN_TOKEN"
+SHOWN_PROBLEMS = 20
+
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its library writes to standard error by itself, and before we know
 
 
 def listen_until_stopped(
@@ -51,7 +55,7 @@ def listen_until_stopped(
         timeout=allowed / SECOND,
         retention=milliseconds("--retention", retention, least=1),
     )
-    uvloop.run(serve(wanted, lambda line: print(f"rulegen: {line}", file=sys.stderr, flush=True)))
+    uvloop.run(serve(wanted, say))
 
 
 def token(path: Path | None) -> str:
@@ -76,17 +80,27 @@ def _installed(*modules: str) -> None:
 
 
 def push_file(
-    file: Path, to: str, *, batch: int, request_timeout: str, token_file: Path | None, ca: Path | None
+    file: Path,
+    to: str,
+    *,
+    batch: int,
+    request_timeout: str,
+    token_file: Path | None,
+    ca: Path | None,
+    strict: bool = False,
 ) -> None:
-    """Reads ``file`` and sends its alerts to ``to``. Raises InputError, and UpstreamError for what is not taken."""
+    """Reads ``file`` and sends its alerts to ``to``; with ``strict`` only if all of it can be read. Raises
+    InputError, and UpstreamError for what is not taken."""
     from rulegen.ingest.alerts import read_alerts
 
     allowed = milliseconds("--request-timeout", request_timeout, least=1) / SECOND
     size = number("--batch", batch, least=1)
-    episodes, _, problems = read_alerts(file)
-    for problem in problems:
-        print(f"rulegen: {problem}", file=sys.stderr)
     given = token(token_file)
+    episodes, _, problems = read_alerts(file)
+    if strict and problems:
+        raise InputError(*map(str, problems))
+    for problem in problems[:SHOWN_PROBLEMS]:
+        say(str(problem), "warning")
     if to.startswith(("grpc://", "grpcs://")):
         _installed("grpc", "google.protobuf")
         from rulegen.listen.push import push_stream
@@ -98,4 +112,6 @@ def push_file(
         sent = post(to, episodes, batch=size, timeout=allowed, token=given, authority=ca)
     else:
         raise InputError(f"--to: {to!r}: grpc://HOST:PORT, http://HOST:PORT/api/v2/alerts or …/webhook is wanted")
-    print(f"{sent} alerts acknowledged by {to}")
+    print(f"{counted(sent, 'alert')} acknowledged by {to}")
+    if problems:
+        say(f"{counted(len(problems), 'item')} of {file} could not be read; the rest was sent", "warning")

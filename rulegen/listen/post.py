@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,8 +13,9 @@ import httpx
 
 from rulegen.core.alert import Episode
 from rulegen.errors import InputError, UpstreamError
+from rulegen.listen.sending import Patience, so_far, trusting
 
-TRIES = 20  # of one batch that is refused for now
+LONGEST = 60.0  # seconds that a server may ask to wait
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -23,7 +23,8 @@ def post(
     url: str, episodes: Sequence[Episode], *, batch: int, timeout: float, token: str, authority: Path | None
 ) -> int:
     """Sends ``episodes`` to ``url`` (…/api/v2/alerts or …/webhook), ``batch`` at a time, and returns how many were
-    acknowledged: all. What is refused for now is sent again when its Retry-After says so.
+    acknowledged: all. What is refused for now is sent again when its Retry-After says so, and once something was
+    acknowledged a server that goes away is waited for.
 
     Raises InputError for a URL that is neither, UpstreamError for a server that is down or takes it for wrong.
     """
@@ -31,51 +32,64 @@ def post(
     if not hook and not url.rstrip("/").endswith("/api/v2/alerts"):
         raise InputError(f"--to: {url}: …/api/v2/alerts or …/webhook is wanted")
     headers = {"x-request-timeout": f"{timeout:g}"} | ({"authorization": f"Bearer {token}"} if token else {})
-    verify = ssl.create_default_context(cafile=authority) if authority else True
+    verify = trusting(authority) if authority else True
     sent = 0
     with httpx.Client(headers=headers, timeout=timeout + 5, verify=verify) as client:
         rest = iter(episodes)
         while some := list(islice(rest, batch)):
-            _send(client, url, hooked(some) if hook else posted(some))
+            try:
+                _send(client, url, hooked(some) if hook else posted(some), first=not sent)
+            except UpstreamError as error:
+                raise UpstreamError(f"{url}: {error}; {so_far(sent, len(episodes))}") from None
             sent += len(some)
     return sent
 
 
 def posted(episodes: Sequence[Episode]) -> list[dict[str, Any]]:
-    """As Prometheus sends them. One whose end is not known is told without an end, and so as firing now."""
+    """As Prometheus sends them. One whose end is not known is told to be over when it was last seen: without an end
+    it would fire until now, and no other can be told."""
     return [
-        {"labels": dict(one.labels), "startsAt": _time(one.span.start)}
-        | ({} if one.open else {"endsAt": _time(one.span.end)})
+        {"labels": dict(one.labels), "startsAt": _time(one.span.start), "endsAt": _time(one.span.end)}
         for one in episodes
     ]
 
 
 def hooked(episodes: Sequence[Episode]) -> dict[str, Any]:
-    alerts = [
-        {
-            "status": "firing" if one.open else "resolved",
-            "labels": dict(one.labels),
-            "startsAt": _time(one.span.start),
-            "endsAt": "0001-01-01T00:00:00Z" if one.open else _time(one.span.end),
-        }
-        for one in episodes
-    ]
-    return {"version": "4", "alerts": alerts}
+    """As Alertmanager's webhook has them; of ends as :func:`posted`."""
+    return {"version": "4", "alerts": [{"status": "resolved"} | one for one in posted(episodes)]}
 
 
-def _send(client: httpx.Client, url: str, body: Any) -> None:
-    for _ in range(TRIES):
+def _send(client: httpx.Client, url: str, body: Any, *, first: bool) -> None:
+    """Returns once ``body`` is acknowledged. Raises UpstreamError; ``first``: nothing was acknowledged before."""
+    patience = Patience()
+    while True:
+        after = 0.0
         try:
             answer = client.post(url, json=body)
         except httpx.HTTPError as error:
-            raise UpstreamError(f"{url}: {error}") from None
-        if answer.is_success:
-            return
-        after = answer.headers.get("retry-after", "")
-        if answer.status_code not in (429, 503, 504) or not after.isdigit():
-            raise UpstreamError(f"{url}: {answer.status_code}: {answer.text[:200].strip()}")
-        time.sleep(min(60, int(after)))
-    raise UpstreamError(f"{url}: refused {TRIES} times, the last time with {answer.status_code}")
+            why = _told(error)
+            if first or not isinstance(error, httpx.TransportError):
+                raise UpstreamError(why) from None
+        else:
+            if answer.is_success:
+                return
+            why = f"{answer.status_code}: {answer.text[:200].strip()}"
+            told = answer.headers.get("retry-after", "")
+            if answer.status_code not in (429, 503, 504) or not told.isdigit():
+                raise UpstreamError(why)
+            after = min(LONGEST, float(told))
+        time.sleep(patience.pause(False, after, why))
+
+
+def _told(error: httpx.HTTPError) -> str:
+    text = str(error) or type(error).__name__
+    if isinstance(error, httpx.RemoteProtocolError):
+        return f"no HTTP is spoken there; is it the port for gRPC, or for https? ({text})"
+    if "WRONG_VERSION_NUMBER" in text or "record layer" in text.lower():
+        return f"no TLS is spoken there; http:// is without ({text})"
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return f"{text}; --ca names whom to trust"
+    return text
 
 
 def _time(ms: int) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
@@ -14,6 +14,7 @@ from rulegen.store.journal import Sighting
 MOST_LABELS, LONGEST_NAME, LONGEST_VALUE = 128, 512, 8_192  # of one alert; characters
 AHEAD = 86_400_000  # ms that a sender's clock may be ahead of ours
 SHOWN = 5  # reasons in one answer
+T = TypeVar("T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNSET = datetime(1, 1, 1, tzinfo=UTC)  # Go's zero time
 Time = Annotated[datetime, msgspec.Meta(tz=True)]  # RFC 3339 knows none without a zone
@@ -43,8 +44,18 @@ class _Payload(msgspec.Struct):
     alerts: list[_Hooked]
 
 
+class _Unread(msgspec.Struct):
+    """A payload whose alerts are read one by one, since not all of them are some."""
+
+    version: str
+    alerts: list[msgspec.Raw]
+
+
 _posted = msgspec.json.Decoder(list[_Posted])
 _payload = msgspec.json.Decoder(_Payload)
+_some_posted, _one_posted = msgspec.json.Decoder(list[msgspec.Raw]), msgspec.json.Decoder(_Posted)
+_some_hooked, _one_hooked = msgspec.json.Decoder(_Unread), msgspec.json.Decoder(_Hooked)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 _ordered = msgspec.json.Encoder(order="sorted")
 
 Reading = tuple[list[Sighting], list[str]]  # what can be kept, and what is wrong with the others
@@ -53,13 +64,17 @@ Reading = tuple[list[Sighting], list[str]]  # what can be kept, and what is wron
 def posted(body: bytes, now: int) -> Reading:
     """``POST /api/v2/alerts``, at ``now`` (ms). An alert is over if its ``endsAt`` has come (Alertmanager's
     ``Alert.Resolved``); a missing ``startsAt`` is now, or the end. Raises NotAlerts."""
-    try:
-        alerts = _posted.decode(body)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise NotAlerts(str(error)) from None
     good: list[Sighting] = []
     bad: list[str] = []
-    for number, one in enumerate(alerts):
+    alerts: Iterable[tuple[int, _Posted]]
+    try:
+        alerts = enumerate(_posted.decode(body))
+    except msgspec.ValidationError:
+        some = _read(_some_posted, body)
+        alerts = _each(some, _one_posted, bad)
+    except _UNREADABLE as error:
+        raise NotAlerts(str(error)) from None
+    for number, one in alerts:
         end = _ms(one.endsAt) if isinstance(one.endsAt, datetime) else 0
         start = _ms(one.startsAt) if isinstance(one.startsAt, datetime) else 0
         over = end != 0 and end <= now
@@ -70,18 +85,38 @@ def posted(body: bytes, now: int) -> Reading:
 
 def hooked(body: bytes, now: int) -> Reading:
     """Alertmanager's webhook payload, version 4, at ``now`` (ms). Raises NotAlerts."""
+    good: list[Sighting] = []
+    bad: list[str] = []
     try:
-        payload = _payload.decode(body)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        payload: _Payload | _Unread = _payload.decode(body)
+    except msgspec.ValidationError:
+        payload = _read(_some_hooked, body)
+    except _UNREADABLE as error:
         raise NotAlerts(str(error)) from None
     if payload.version != "4":
         raise NotAlerts(f"version {payload.version[:20]!r} is not supported, only 4")
-    good: list[Sighting] = []
-    bad: list[str] = []
-    for number, one in enumerate(payload.alerts):
+    alerts: Iterable[tuple[int, _Hooked]]
+    alerts = enumerate(payload.alerts) if isinstance(payload, _Payload) else _each(payload.alerts, _one_hooked, bad)
+    for number, one in alerts:
         start, over = _ms(one.startsAt), one.status == "resolved"
         _add(good, bad, number, one.labels, start, _ms(one.endsAt) if over else max(start, now), int(not over), now)
     return good, bad
+
+
+def _read(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    try:
+        return decoder.decode(body)
+    except _UNREADABLE as error:
+        raise NotAlerts(str(error)) from None
+
+
+def _each(raw: Sequence[msgspec.Raw], decoder: msgspec.json.Decoder[T], bad: list[str]) -> Iterator[tuple[int, T]]:
+    """The alerts that can be read, with their numbers; what is wrong with the others goes to ``bad``."""
+    for number, one in enumerate(raw):
+        try:
+            yield number, decoder.decode(one)
+        except _UNREADABLE as error:
+            bad.append(f"alert {number}: {error}")
 
 
 def sighted(labels: Mapping[str, str], start: int, last: int, over: bool, now: int) -> Sighting:

@@ -102,9 +102,10 @@ async def serve(wanted: Wanted, ready: Callable[[str], None] = lambda _: None) -
     try:
         await _serve(wanted, journal, ready)
     finally:
+        if left := journal.left():
+            ready(f"{wanted.store}: {left}")
         with suppress(RulegenError):
-            journal.checkpoint()
-        journal.close()
+            journal.close()
 
 
 async def _serve(wanted: Wanted, journal: Journal, ready: Callable[[str], None]) -> None:

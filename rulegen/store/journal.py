@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rulegen.errors import InputError
+from rulegen.errors import InputError, RulegenError
 from rulegen.store.merge import Periods, merged
+from rulegen.store.place import Place
 from rulegen.store.schema import MONTH, failure, writing
 
 KNOWN = 500_000  # label sets whose number is remembered, at most,
@@ -59,14 +60,17 @@ class Journal:
         except BaseException:
             os.close(self._lock)
             raise
+        self._place = Place(path)
         self._ids: dict[str, int] = {}
         self._text = 0  # characters of those
 
     def write(self, sightings: Sequence[Sighting]) -> None:
         """All of ``sightings``, or none. Returns when they are on the disk: after the commit's fsync.
 
-        The same sighting again changes nothing. Raises RulegenError where the disk is full or fails.
+        The same sighting again changes nothing. Raises RulegenError where the disk is full or fails, or the file was
+        moved away: who looks for it would not find them.
         """
+        self._stay()
         store = self._store
         fresh: dict[str, int] = {}
         try:
@@ -134,16 +138,36 @@ class Journal:
     def checkpoint(self) -> int:
         """Moves what the log holds into the database, as far as no reader needs it; returns how many pages the log
         had. On a connection of its own, so that it may run beside :meth:`write`: but the log begins anew only after a
-        checkpoint during which nothing was written."""
+        checkpoint during which nothing was written. Raises RulegenError."""
+        self._stay()
         try:
-            with closing(sqlite3.connect(self.path, isolation_level=None, timeout=0)) as aside:
+            here = f"{self.path.resolve().as_uri()}?mode=rw"  # makes none where there is none
+            with closing(sqlite3.connect(here, uri=True, isolation_level=None, timeout=0)) as aside:
                 return int(aside.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1])
         except sqlite3.Error as error:
             raise failure(self.path, error) from None
 
+    def left(self) -> str:
+        """What became of the store's file, where it is no longer the one that was opened; "" else."""
+        return self._place.left()
+
     def close(self) -> None:
-        self._store.close()
-        os.close(self._lock)
+        """Moves what the log holds into the database. Where that was moved away, it goes there all the same, since
+        the log would not be found beside it. Raises RulegenError where the disk is full or fails; then the log stays.
+        """
+        whole = "TRUNCATE" if self.left() else "PASSIVE"  # the one waits for readers
+        try:
+            self._store.execute(f"PRAGMA wal_checkpoint({whole})")
+        except sqlite3.Error as error:
+            raise failure(self.path, error) from None
+        finally:
+            self._store.close()
+            self._place.close()
+            os.close(self._lock)
+
+    def _stay(self) -> None:
+        if left := self._place.left():
+            raise RulegenError(f"{self.path}: {left}; nothing is kept until it is back")
 
     def _forgotten(self) -> None:
         self._ids.clear()

@@ -133,6 +133,68 @@ def _wait(load: Load) -> None:
         time.sleep(0.002)
 
 
+def numbers(store: Path) -> set[int]:
+    return {int(each.labels["number"]) for each in read_kept(store)[0]}
+
+
+@pytest.mark.parametrize("end", ["stopped", "killed"])
+def test_a_store_that_is_moved_while_it_is_written_loses_nothing(tmp_path: Path, end: str) -> None:
+    """All is in the moved file after a stop, and in the log after a kill; nothing is made in its place."""
+    store, moved = tmp_path / "s.db", tmp_path / "moved.db"
+    with listening(store) as one:
+        for number in range(30):
+            assert post(one, [episode(number)]).status_code == 200
+        store.rename(moved)
+        answer = post(one, [episode(30)])
+        assert (answer.status_code, "moved.db now" in answer.text) == (503, True)
+        ready = httpx.get(f"{one.http}/-/ready", timeout=20)
+        assert (ready.status_code, "moved.db now" in ready.text) == (503, True)
+        if end == "stopped":
+            assert one.stop() == 0
+            assert f"it was moved while it was written, and is {moved} now" in one.log.read_text()
+        else:
+            one.kill()
+            (tmp_path / "s.db-wal").rename(tmp_path / "moved.db-wal")
+        assert not store.exists()
+    assert numbers(moved) == set(range(30))
+
+
+def test_a_store_that_comes_back_goes_on(tmp_path: Path) -> None:
+    store, moved = tmp_path / "s.db", tmp_path / "moved.db"
+    with listening(store) as one:
+        assert post(one, [episode(0)]).status_code == 200
+        store.rename(moved)
+        assert post(one, [episode(1)]).status_code == 503
+        moved.rename(store)
+        assert post(one, [episode(2)]).status_code == 200
+        assert httpx.get(f"{one.http}/-/ready", timeout=20).status_code == 200
+    assert numbers(store) == {0, 2}
+
+
+@pytest.mark.parametrize("what", ["the database", "its log", "another store in its place"])
+def test_nothing_is_acknowledged_into_a_file_that_nobody_will_find(tmp_path: Path, what: str) -> None:
+    store, other = tmp_path / "s.db", tmp_path / "other.db"
+    journal = Journal(other)
+    journal.write([Sighting(canonical({"alertname": "K", "number": "99"}), START * 1000, NOW * 1000, 0)])
+    journal.close()
+    with listening(store) as one:
+        assert post(one, [episode(0)]).status_code == 200
+        match what:
+            case "the database":
+                store.unlink()
+            case "its log":
+                store.with_name("s.db-wal").unlink()
+            case _:
+                other.replace(store)
+        answer = post(one, [episode(1)])
+        assert (answer.status_code, "while it was written" in answer.text) == (503, True)
+        assert one.stop() == 0
+    if what == "the database":
+        assert not store.exists()
+    else:
+        assert numbers(store) == ({0} if what == "its log" else {99})
+
+
 def test_no_answer_before_its_fsync(tmp_path: Path) -> None:
     """The server's system calls in order: between the arrival of an alert and its answer lies a sync of the log."""
     trace = tmp_path / "trace"

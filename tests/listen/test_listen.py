@@ -73,6 +73,21 @@ def test_alertmanagers_webhook(server: Listening) -> None:
     assert kept(server, "H") == [(NOW - 90, NOW - 30, False)]
 
 
+@pytest.mark.parametrize("way", ["/api/v2/alerts", "/webhook"])
+def test_one_alert_of_the_wrong_type_takes_no_other_along(server: Listening, way: str) -> None:
+    name = f"Typed{way[1:4]}"
+    good = [{"status": "resolved"} | alert(name, NOW - 90, NOW - 30, n=n) for n in "ab"]
+    bad = [{**good[0], "labels": {"alertname": name, "n": 1}}, {**good[0], "startsAt": "yesterday"}, "no alert", None]
+    alerts = [good[0], *bad, good[1]]
+    answer = httpx.post(
+        f"{server.http}{way}", json=alerts if way.startswith("/api") else {"version": "4", "alerts": alerts}
+    )
+    assert answer.status_code == 400
+    assert [f"alert {n}: " in answer.text for n in range(6)] == [False, True, True, True, True, False]
+    assert "the other 2 are kept" in answer.text
+    assert len(kept(server, name)) == 2
+
+
 def test_grpc_and_its_client(server: Listening) -> None:
     episodes = [
         Episode(Labels({"alertname": "G", "n": str(n)}), Span((NOW - 500 + n) * 1000, (NOW - 100) * 1000), n % 2 == 0)
@@ -153,9 +168,9 @@ def test_a_deadline_that_can_not_be_met_is_refused_at_once(server: Listening) ->
         (b"[", 400, "not alerts"),
         (b'{"a": 1}', 400, "not alerts"),
         (b"[" * 100_000, 400, "not alerts"),
-        (b'[{"labels": {"alertname": 5}}]', 400, "not alerts"),
+        (b'[{"labels": {"alertname": 5}}]', 400, "alert 0: "),
         (b'[{"labels": {"alertname": "\xff"}}]', 400, "not alerts"),
-        (b'[{"labels": {"alertname": "A"}, "startsAt": "yesterday"}]', 400, "not alerts"),
+        (b'[{"labels": {"alertname": "A"}, "startsAt": "yesterday"}]', 400, "alert 0: "),
         (b'[{"labels": {}}]', 400, "no alertname"),
         (b'[{"labels": {"alertname": "A", "": "x"}}]', 400, "label name of 0"),
         (json.dumps([{"labels": {"alertname": "A" * 10_000}}]).encode(), 400, "label value of 10000"),
@@ -172,7 +187,7 @@ def test_a_deadline_that_can_not_be_met_is_refused_at_once(server: Listening) ->
             "ends before it starts",
         ),
         (b'[{"labels": {"alertname": "A"}, "startsAt": "1960-01-02T00:00:00Z"}]', 400, "starts before 1970"),
-        (b'[{"labels": {"alertname": "A"}, "startsAt": "2026-01-02T00:00:00"}]', 400, "not alerts"),
+        (b'[{"labels": {"alertname": "A"}, "startsAt": "2026-01-02T00:00:00"}]', 400, "alert 0: "),
         (b" " * (MOST_BODY + 1), 413, "at most"),
     ],
 )
