@@ -5,7 +5,7 @@ Where only episodes are known, longer waits and aggregation can still be judged;
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -54,12 +54,15 @@ def group(names: Sequence[str], interval: int) -> RuleGroup:
     return RuleGroup(GROUP, rules, interval=interval)
 
 
-def expression(name: str) -> str:
-    return f'max without ({STATE}) (ALERTS{{{ALERT_NAME}={quote(name)},{STATE}="firing"}})'
+def expression(name: str, apart: Mapping[str, str] = EMPTY) -> str:
+    """Fires with the recorded alerts called ``name``, those of which have the labels ``apart``."""
+    more = "".join(f",{label}={quote(value)}" for label, value in sorted(apart.items()) if label != ALERT_NAME)
+    return f'max without ({STATE}) (ALERTS{{{ALERT_NAME}={quote(name)},{STATE}="firing"{more}}})'
 
 
-def stand_in(rule: Rule, original: Rule) -> Rule:
-    """``rule``, a change of ``original``, as a rule over the recorded alerts of ``original``.
+def stand_in(rule: Rule, original: Rule, apart: Mapping[str, str] = EMPTY) -> Rule:
+    """``rule``, a change of ``original``, as a rule over the recorded alerts of ``original``: those with the labels
+    ``apart``, where other rules have the same name.
 
     Raises UnsupportedError for a change that recorded alerts can't tell the effect of.
     """
@@ -73,7 +76,7 @@ def stand_in(rule: Rule, original: Rule) -> Rule:
     # A recorded alert has already waited; what is left to wait is the difference.
     return replace(
         rule,
-        expr=expression(original.name),
+        expr=expression(original.name, apart),
         hold=rule.hold - original.hold,
         keep_firing_for=rule.keep_firing_for - original.keep_firing_for,
         labels=rule.labels if rule.labels != original.labels else EMPTY,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rulegen.core.cluster import Grade, Service
 from rulegen.core.durations import HOUR
 from rulegen.core.history import History
-from rulegen.core.labels import Labels
+from rulegen.core.labels import EMPTY, Labels
 from rulegen.core.outcome import Firings
 from rulegen.core.rule import Rule, RuleRef, RuleSet
 from rulegen.core.series import Samples
@@ -26,7 +26,7 @@ from rulegen.replay.groups import CELLS, aligned, replay_groups
 from rulegen.replay.identity import alert_labels, changing
 from rulegen.replay.latch import latch, replay_latch
 from rulegen.replay.reads import blind, reads_alerts
-from rulegen.replay.recorded import OF_ALERTS, Shelf, written_names
+from rulegen.replay.recorded import OF_ALERTS, Shelf, fixed_labels, written_names
 from rulegen.replay.service import service
 from rulegen.replay.sweep import Variant, sweep
 
@@ -74,6 +74,7 @@ class Replayer:
         writers = Counter(rule.name for rule in recording)
         self._recorded = {one.name: one.expr for one in recording if not one.labels and writers[one.name] == 1}
         self._originals = {ref: rule for ref, _, rule in self.rules}
+        self._names = Counter(rule.name for rule in self._originals.values() if rule.kind == "alert")
 
     @property
     def raw(self) -> Samples:
@@ -85,6 +86,11 @@ class Replayer:
         """:attr:`raw`, and what the rules recorded."""
         return self._evaluator.samples
 
+    def _apart(self, ref: RuleRef) -> Mapping[str, str]:
+        """The labels that tell the recorded alerts of the rule at ``ref`` from those of others of its name."""
+        rule = self._originals[ref]
+        return fixed_labels(rule) if self._names[rule.name] > 1 else EMPTY
+
     def grade(self, ref: RuleRef) -> Grade:
         return self._grades[ref]
 
@@ -95,7 +101,7 @@ class Replayer:
         when a rule can't be evaluated.
         """
         if self._grades[ref] is Grade.ALERTS and not _is_observed(ref):
-            rules = [observed.stand_in(rule, self._originals[ref]) for rule in rules]
+            rules = [observed.stand_in(rule, self._originals[ref], self._apart(ref)) for rule in rules]
             interval = min(interval, self._interval)  # between two evaluations a recorded alert would be overlooked
         group = replace(self._groups[ref], rules=tuple(rules), interval=interval)
         if len(rules) == 1 and not group.limit and (sides := latch(rules[0])):

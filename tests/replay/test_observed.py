@@ -167,3 +167,14 @@ def test_ends_at_the_evaluation_before_the_alert_was_gone() -> None:
     (one,) = observed.series([Episode(ALERT, Span(MINUTE, 3 * MINUTE + 59 * SECOND))], MINUTE)
     assert int(one.times[~is_stale(one.values)].max()) == 3 * MINUTE
     assert np.array_equal(one.times, np.unique(one.times))
+
+
+def test_rules_of_one_name_are_judged_by_their_own_alerts() -> None:
+    page = replace(OLD, keep_firing_for=0)
+    ticket = replace(page, labels=Labels({"severity": "ticket", "team": "{{ $labels.team }}"}))
+    labels = Labels({"alertname": "Deep", "severity": "page", "cluster": "eu"})
+    lower = labels.updated({"severity": "ticket", "team": "a"})
+    found = history([], page, ticket, minutes=60, episodes=[episode(10, 20, labels), episode(8, 40, lower)])
+    replayer = Replayer(found, MINUTE)
+    assert shown(*replayer.replay(ref(0), (page,), MINUTE)) == [(labels, 10 * MINUTE, 20 * MINUTE)]
+    assert shown(*replayer.replay(ref(1), (ticket,), MINUTE)) == [(lower, 8 * MINUTE, 40 * MINUTE)]
