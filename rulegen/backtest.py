@@ -21,6 +21,7 @@ from rulegen.replay import observed
 from rulegen.replay.groups import Engine, Replayed, replay_groups
 from rulegen.replay.notify import by_week, notify
 from rulegen.replay.reads import blind, reads_alerts
+from rulegen.replay.recorded import fixed_labels
 from rulegen.replay.standin import StoodIn, stood_in
 from rulegen.score.catches import alike, compared, judged, keyed
 from rulegen.score.judge import Judge
@@ -54,7 +55,7 @@ def backtest(
     """Replays the history's rules; with ``other`` also those, and says what changes from the first to the second.
 
     ``routing`` turns firings into notifications, ``recorded`` are alerts that Prometheus recorded, to set beside;
-    with ``sent`` some are as it sent them, with labels more, and those that no rule is named after are others'.
+    with ``sent`` some are as it sent them, with labels more, and those that no rule can have made are others'.
     ``engine`` gives what evaluates (rulegen's own over the history's samples, or a server) without the series of some
     names, ``held`` are the names whose series it has: they are the truth, unless ``other`` changes a recording rule
     that made them. A rule none of whose series the history has is replayed from its recorded alerts, taken to have
@@ -173,9 +174,13 @@ def _alike(before: _Replay, recorded: Iterable[Episode], span: Span, sent: bool)
     """Without the rules that were replayed from recorded alerts: those would be set beside themselves."""
     mine = [one for one in before.fired if one[0] not in before.observed]
     left_out = {rule.name for ref, rule, _ in before.fired if ref in before.observed}
-    names = {rule.name for _, rule, _ in mine}
-    wanted = (one for one in recorded if one.name in names or not (sent or one.name in left_out))
-    return alike(mine, _by_name(wanted), span, sent=sent)
+    if not sent:
+        return alike(mine, _by_name(one for one in recorded if one.name not in left_out), span)
+    fixed: dict[str, list[Labels]] = {}
+    for _, rule, _ in mine:
+        fixed.setdefault(rule.name, []).append(Labels(fixed_labels(rule)))
+    wanted = (one for one in recorded if any(one.labels.keep(some) == some for some in fixed.get(one.name, ())))
+    return alike(mine, _by_name(wanted), span, sent=True)
 
 
 def _by_name(episodes: Iterable[Episode]) -> dict[str, dict[Labels, list[Span]]]:

@@ -147,7 +147,8 @@ def alike(
     sent: bool = False,
 ) -> tuple[Alike, ...]:
     """Replayed firings beside ``recorded`` ones (alert name → label set → spans), as episodes of one label set. Those
-    that were ``sent`` may have labels more: whoever sends an alert adds some to it.
+    that were ``sent`` may have labels more, since whoever sends an alert adds some to it, and end at the evaluation
+    after the last at which they fired, which is when the sender says that they are over.
 
     Two are the same when both ends lie within one evaluation interval, for Prometheus evaluates each group at an
     offset of its own; an end at the edge of the history, or before the rule had seen a full window, is not compared.
@@ -166,7 +167,8 @@ def alike(
         both = only_recorded = only_replayed = 0
         for labels in {**replayed, **seen}:
             ours, theirs = replayed.get(labels, []), list(seen.get(labels, ()))
-            matched, left, right = _paired(sorted(ours), sorted(theirs), step, Span(warm, max(warm, span.end - step)))
+            sure = Span(warm, max(warm, span.end - step))
+            matched, left, right = _paired(sorted(ours), sorted(theirs), step, step if sent else 0, sure)
             both, only_replayed, only_recorded = both + matched, only_replayed + left, only_recorded + right
         found.append(Alike(name, both, only_recorded, only_replayed))
     # Recorded by a rule that is not among these: renamed, or gone.
@@ -185,12 +187,13 @@ def _as_replayed(
     return {labels: union(spans) for labels, spans in found.items()}
 
 
-def _paired(ours: list[Span], theirs: list[Span], step: int, sure: Span) -> tuple[int, int, int]:
-    """How many are in both, only ours, only theirs; what lies wholly outside of ``sure`` counts nowhere."""
+def _paired(ours: list[Span], theirs: list[Span], step: int, late: int, sure: Span) -> tuple[int, int, int]:
+    """How many are in both, only ours, only theirs, whose ends may come ``late``; what lies wholly outside of
+    ``sure`` counts nowhere."""
     both, used = 0, set[int]()
     left = 0
     for one in ours:
-        fitting = (k for k, other in enumerate(theirs) if k not in used and _same(one, other, step, sure))
+        fitting = (k for k, other in enumerate(theirs) if k not in used and _same(one, other, step, late, sure))
         match = next(fitting, None)
         if match is not None:
             used.add(match)
@@ -202,7 +205,7 @@ def _paired(ours: list[Span], theirs: list[Span], step: int, sure: Span) -> tupl
     return both, left, sum(not (other.end < sure.start or other.start > sure.end) for other in rest)
 
 
-def _same(one: Span, other: Span, step: int, sure: Span) -> bool:
+def _same(one: Span, other: Span, step: int, late: int, sure: Span) -> bool:
     start = abs(one.start - other.start) <= step or max(one.start, other.start) <= sure.start
-    end = abs(one.end - other.end) <= step or min(one.end, other.end) >= sure.end
+    end = -step <= other.end - one.end <= step + late or min(one.end, other.end) >= sure.end
     return start and end and one.start <= other.end + step and other.start <= one.end + step

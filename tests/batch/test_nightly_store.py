@@ -37,7 +37,10 @@ def test_beside_a_real_prometheus_twice_is_once(tmp_path: Path) -> None:
     keep(tmp_path / "alerts.db", of_others())
     end = nights.minute(nights.MINUTES - 1)
     lasting = {"host": "h2", "severity": "page"}
-    with prometheus(tmp_path / "server", tsdb=tmp_path / "blocks") as url, listening(tmp_path / "alerts.db") as one:
+    with (
+        prometheus(tmp_path / "server", tsdb=tmp_path / "blocks") as url,
+        listening(tmp_path / "alerts.db", "--retention", "100y") as one,
+    ):
         (tmp_path / "rulegen.toml").write_text(
             f'prometheus = "{url}"\nstore = "alerts.db"\nrules = ["rules.yml"]\nincidents = "incidents.csv"\n'
             f'judged = ["{nights.JUDGED}"]\nlead = "0s"\ncache = "cache"\n\n'
