@@ -64,13 +64,17 @@ def blocks_of(metrics: Path, home: Path) -> Path:
     return home / "tsdb"
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def serving(tsdb: Path, home: Path) -> Iterator[str]:
     """A Prometheus on loopback over the data directory ``tsdb``; yields its URL."""
     (home / "prometheus.yml").write_text("{}\n")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     flags = [f"--config.file={home}/prometheus.yml", f"--storage.tsdb.path={tsdb}"]
     flags += ["--storage.tsdb.retention.time=100y", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
     server = subprocess.Popen(["prometheus", *flags])
@@ -111,6 +115,13 @@ def pages(url: str, rule_file: Path, start: int, end: int, paging: frozenset[str
                     Page(number, service, a, b, name, series) for a, b in _firings(times, start, end, hold, keep)
                 ]
     return found
+
+
+def firings_of(url: str, expr: str, start: int, end: int) -> Iterator[tuple[dict[str, str], int, int]]:
+    """Each alert of a rule without waits: its series' labels, the first and the last evaluation at which it fires."""
+    for labels, times in _held(url, expr, start, end):
+        for first, last in _firings(times, start, end, 0, 0):
+            yield labels, first, last
 
 
 def score(pages: list[Page], incidents: list[Incident], start: int, end: int) -> Score:
