@@ -50,7 +50,8 @@ class Push:
         given = metadata.get("authorization", "")
         given = given.encode() if isinstance(given, str) else given
         if self._token and not hmac.compare_digest(given, self._token):
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "a bearer token is wanted")
+            wrong = "another bearer token is wanted" if given else "a bearer token is wanted"
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, wrong)
         left = context.time_remaining()
         stream = _Stream(
             self._admission, self._meters, self._timeout, None if left is None else time.monotonic() + left

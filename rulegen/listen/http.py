@@ -29,6 +29,8 @@ _OK = [("content-type", "application/json")]
 _TEXT = [("content-type", "text/plain; charset=utf-8")]
 _METRICS = [("content-type", "text/plain; version=0.0.4; charset=utf-8")]
 
+NO_TOKEN = "a bearer token is wanted (Authorization: Bearer …)"
+
 Parse = Callable[[bytes, int], Reading]
 
 
@@ -77,7 +79,8 @@ class Http:
             return
         headers = scope.headers
         if self._token and not hmac.compare_digest(_bytes(headers.get("authorization", "")), self._token):
-            raise Answer(401, "a bearer token is wanted", [("www-authenticate", "Bearer")])
+            wrong = "another bearer token is wanted" if headers.get("authorization") else NO_TOKEN
+            raise Answer(401, wrong, [("www-authenticate", "Bearer")])
         if path == METRICS and method in ("GET", "HEAD"):
             protocol.response_bytes(200, _METRICS, self._meters.text())
             return

@@ -13,7 +13,8 @@ import httpx
 
 from rulegen.core.alert import Episode
 from rulegen.errors import InputError, UpstreamError
-from rulegen.listen.sending import Patience, so_far, trusting
+from rulegen.listen.sending import Patience, so_far
+from rulegen.listen.tls import check_certificates
 
 LONGEST = 60.0  # seconds that a server may ask to wait
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,7 +33,7 @@ def post(
     if not hook and not url.rstrip("/").endswith("/api/v2/alerts"):
         raise InputError(f"--to: {url}: …/api/v2/alerts or …/webhook is wanted")
     headers = {"x-request-timeout": f"{timeout:g}"} | ({"authorization": f"Bearer {token}"} if token else {})
-    verify = trusting(authority) if authority else True
+    verify = check_certificates("--ca", authority) if authority else True
     sent = 0
     with httpx.Client(headers=headers, timeout=timeout + 5, verify=verify) as client:
         rest = iter(episodes)

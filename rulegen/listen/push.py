@@ -12,7 +12,8 @@ import grpc
 from rulegen.core.alert import Episode
 from rulegen.errors import InputError, UpstreamError
 from rulegen.listen.listen_pb2 import Ack, AlertBatch
-from rulegen.listen.sending import Patience, so_far, trusting
+from rulegen.listen.sending import Patience, so_far
+from rulegen.listen.tls import check_certificates
 
 PUSH = "/rulegen.listen.Listen/Push"
 SILENT = 30.0  # seconds without an answer, beyond a batch's own deadline, after which nobody is there
@@ -112,7 +113,7 @@ def _channel(scheme: str, address: str, authority: Path | None) -> grpc.aio.Chan
     if scheme == "grpc":
         return grpc.aio.insecure_channel(address)
     if authority:
-        trusting(authority)  # gRPC would only say that nobody answers
+        check_certificates("--ca", authority)  # gRPC would only say that nobody answers
     roots = authority.read_bytes() if authority else None
     return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(roots))
 

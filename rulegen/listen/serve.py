@@ -17,6 +17,7 @@ from typing import Any
 
 import grpc
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from rulegen.errors import InputError, RulegenError
@@ -24,6 +25,7 @@ from rulegen.listen.admission import Admission
 from rulegen.listen.grpc import Push
 from rulegen.listen.http import MOST_BODY, Http
 from rulegen.listen.meters import Meters
+from rulegen.listen.tls import check_certificates, check_pair
 from rulegen.listen.tracing import spans
 from rulegen.store.journal import Journal
 
@@ -34,6 +36,7 @@ PACK = 60.0  # seconds between two looks for what can be packed
 SETTLED = 2 * DAY  # ms after which an episode that was not seen again is packed
 STREAMS = 1_024  # under way at once; more are refused with RESOURCE_EXHAUSTED
 GRACE = 2.0  # seconds that streams, and then requests, get for their last answers
+HEADER = 5_000  # ms for a request's header, and for the next one's: so long a silent connection keeps its place
 AHEAD = 64 << 10  # bytes of a stream that are taken before they are read: what waits there, admission cannot see
 
 
@@ -47,8 +50,14 @@ class Address:
         """``127.0.0.1:9099`` or ``[::1]:9099``. Raises InputError, which names ``option``."""
         host, _, port = text.rpartition(":")
         if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-            raise InputError(f"{option}: {text!r} is no HOST:PORT")
+            raise InputError(f"{option}: {text!r} is no HOST:PORT, as 127.0.0.1:9095 (0.0.0.0:9095 is every address)")
         return cls(host.removeprefix("[").removesuffix("]"), int(port))
+
+    @property
+    def ip(self) -> str:
+        """The host as a number, that of IPv4 first. Raises OSError for a name that nobody knows."""
+        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        return str(min(found, key=lambda one: one[0] is not socket.AF_INET)[4][0])
 
     @property
     def loopback(self) -> bool:
@@ -84,6 +93,10 @@ class Wanted:
             raise InputError("--tls-cert and --tls-key belong together")
         if self.authority and not self.certificate:
             raise InputError("--client-ca needs --tls-cert and --tls-key")
+        if self.certificate and self.key:
+            check_pair(self.certificate, self.key)
+        if self.authority:
+            check_certificates("--client-ca", self.authority)
         for one in (self.http, self.grpc):
             if one is None or one.loopback or self.insecure:
                 continue
@@ -100,7 +113,8 @@ async def serve(wanted: Wanted, ready: Callable[[str], None] = lambda _: None) -
     wanted.check()
     journal = Journal(wanted.store)
     try:
-        await _serve(wanted, journal, ready)
+        stored = await _serve(wanted, journal, ready)
+        ready(f"stopped: {stored:,} alerts were taken and are on the disk")
     finally:
         if left := journal.left():
             ready(f"{wanted.store}: {left}")
@@ -108,12 +122,19 @@ async def serve(wanted: Wanted, ready: Callable[[str], None] = lambda _: None) -
             journal.close()
 
 
-async def _serve(wanted: Wanted, journal: Journal, ready: Callable[[str], None]) -> None:
+async def _serve(wanted: Wanted, journal: Journal, ready: Callable[[str], None]) -> int:
+    """Returns how many alerts were stored."""
     loop = asyncio.get_running_loop()
     gc.collect()
     gc.freeze()  # what the libraries made is there to stay: a collection that walks it takes a tenth of a second
-    meters, traced = Meters(), spans()
-    admission = Admission(journal, committed=meters.commit)
+    meters, traced, stored = Meters(), spans(), 0
+
+    def committed(alerts: int, batches: int, seconds: float) -> None:
+        nonlocal stored
+        stored += alerts
+        meters.commit(alerts, batches, seconds)
+
+    admission = Admission(journal, committed=committed)
     meters.watch(admission)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -147,6 +168,7 @@ async def _serve(wanted: Wanted, journal: Journal, ready: Callable[[str], None])
             web.stop()
             with suppress(asyncio.CancelledError, Exception):
                 await asyncio.wait_for(served, GRACE)
+    return stored
 
 
 def _grpc_server(wanted: Wanted, push: Push, named: list[str]) -> grpc.aio.Server | None:
@@ -182,7 +204,7 @@ def _http_server(wanted: Wanted, app: Http, named: list[str]) -> Any:
     named.append(f"{'https' if wanted.certificate else 'http'}://{wanted.http}")
     return Server(
         app,
-        address=wanted.http.host,
+        address=wanted.http.ip,
         port=wanted.http.port,
         interface=Interfaces.RSGI,
         http=HTTPModes.http1,
@@ -190,6 +212,7 @@ def _http_server(wanted: Wanted, app: Http, named: list[str]) -> Any:
         log_enabled=False,
         backlog=1024,
         backpressure=1024,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER),
         ssl_cert=wanted.certificate,
         ssl_key=wanted.key,
         ssl_ca=wanted.authority,
@@ -201,10 +224,10 @@ def _free(address: Address) -> None:
     """Granian would share a port with another server that does; two of them would each get some of the alerts.
     Raises InputError where the address can't be had alone."""
     try:
-        family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family) as one:
+        ip = address.ip
+        with socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET) as one:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            one.bind((address.host, address.port))
+            one.bind((ip, address.port))
     except OSError as error:
         raise InputError(f"--http {address}: cannot listen there: {error.strerror or error}") from None
 

@@ -54,10 +54,16 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if path.is_dir():
+            raise InputError(f"{path}: a directory; name a file in it, as {path / 'alerts.db'}")
+        lock = _lock_of(path)
+        fresh = not lock.exists()
         self._lock = _locked(path)
         try:
             self._store = writing(path)
         except BaseException:
+            if fresh:  # nothing is left of a try on what is no store
+                lock.unlink(missing_ok=True)
             os.close(self._lock)
             raise
         self._place = Place(path)
@@ -240,12 +246,15 @@ def written(path: Path, sightings: Iterable[Sighting]) -> None:
         journal.close()
 
 
+def _lock_of(path: Path) -> Path:
+    path = path.resolve()  # one lock, whatever links lead to the store
+    return path.with_name(f".{path.name}.lock")
+
+
 def _locked(path: Path) -> int:
     """Holds ``path``'s lock file until closed: SQLite itself would let two writers take turns."""
-    path = path.resolve()  # one lock, whatever links lead to the store
-    name = path.with_name(f".{path.name}.lock")
     try:
-        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
     try:

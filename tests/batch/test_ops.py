@@ -24,9 +24,8 @@ RULES = OPS / "rulegen.rules.yml"
 
 
 def test_systemd_takes_the_units(tmp_path: Path) -> None:
-    for name in ("rulegen.service", "rulegen.timer"):
-        shutil.copy(OPS / name, tmp_path / name)
-    files = [str(tmp_path / name) for name in ("rulegen.service", "rulegen.timer")]
+    names = ("rulegen.service", "rulegen.timer", "rulegen-listen.service")
+    files = [str(shutil.copy(OPS / name, tmp_path / name)) for name in names]
     done = subprocess.run(
         [binary("systemd-analyze"), "verify", "--man=no", *files], capture_output=True, text=True, timeout=60
     )

@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import grpc
 import httpx
 import pytest
 from listening import LISTEN, Listening, alert, listening, post
+from servers import free_port
 
 from rulegen.core.alert import Episode
 from rulegen.core.labels import Labels
@@ -342,6 +343,100 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     names = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem"]
     subprocess.run([*command, *names], cwd=home, check=True, capture_output=True, timeout=60)
     return home / "cert.pem", home / "key.pem"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """An authority, and a client's certificate and key of it."""
+    home = tmp_path_factory.mktemp("client")
+    new = ["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    sign = ["openssl", "x509", "-req", "-in", "client.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"]
+    (home / "extensions").write_text("basicConstraints=CA:FALSE\nextendedKeyUsage=clientAuth\n")
+    for command in (
+        [*new, "-x509", "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem"],
+        [*new, "-subj", "/CN=sender", "-keyout", "client.key", "-out", "client.csr"],
+        [*sign, "-days", "2", "-extfile", "extensions", "-out", "client.pem"],
+    ):
+        subprocess.run(command, cwd=home, check=True, capture_output=True, timeout=60)
+    return home / "ca.pem", home / "client.pem", home / "client.key"
+
+
+def refused(*arguments: str) -> str:
+    done = subprocess.run([*LISTEN, *arguments], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    return done.stderr
+
+
+def test_certificates_that_are_none_are_named(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    cert, key = certificate
+    empty, other = tmp_path / "empty.pem", tmp_path / "other.pem"
+    empty.write_text("nothing\n")
+    subprocess.run(["openssl", "genrsa", "-out", str(other), "2048"], check=True, capture_output=True, timeout=60)
+    store = ["--store", str(tmp_path / "s.db"), "--http", "", "--grpc", "127.0.0.1:0"]
+    for tls, words in (
+        ([empty, key], f"rulegen: --tls-cert: {empty}: no certificate in PEM form in this file\n"),
+        (
+            [cert, empty],
+            f"rulegen: --tls-key: {empty}: no private key in PEM form, or one that asks for a password\n",
+        ),
+        ([cert, other], f"rulegen: --tls-key: {other}: not the key of {cert}\n"),
+        ([cert, key, empty], f"rulegen: --client-ca: {empty}: no certificate in PEM form in this file\n"),
+    ):
+        options = [
+            f"{name}={path}" for name, path in zip(("--tls-cert", "--tls-key", "--client-ca"), tls, strict=False)
+        ]
+        assert refused(*store, *options) == words
+    assert not (tmp_path / "s.db").exists()
+
+
+def test_only_who_has_a_certificate_may(
+    tmp_path: Path, certificate: tuple[Path, Path], client: tuple[Path, Path, Path]
+) -> None:
+    """Mutual TLS: the server asks for a certificate of the authority that it was given."""
+    (cert, key), (authority, mine, my_key) = certificate, client
+    options = [f"--tls-cert={cert}", f"--tls-key={key}", f"--client-ca={authority}"]
+    body = [alert("S", NOW - 9, NOW - 1)]
+    with listening(tmp_path / "s.db", *options, scheme="https") as one:
+        url, known = f"{one.http}/api/v2/alerts", ssl.create_default_context(cafile=cert)
+        with pytest.raises(httpx.TransportError):
+            httpx.post(url, json=body, verify=known)
+        known.load_cert_chain(mine, my_key)
+        assert httpx.post(url, json=body, verify=known).status_code == 200
+        stranger = push_stream(f"grpcs://{one.grpc}", [EPISODE], batch=1, timeout=5.0, token="", authority=cert)
+        with pytest.raises(UpstreamError):
+            asyncio.run(stranger)
+        pair = grpc.ssl_channel_credentials(cert.read_bytes(), my_key.read_bytes(), mine.read_bytes())
+        with grpc.secure_channel(one.grpc, pair) as channel:
+            acks = channel.stream_stream(PUSH)(iter([AlertBatch(sequence=1).SerializeToString()]), timeout=20)
+            assert [Ack.FromString(raw).sequence for raw in acks] == [1]
+
+
+def test_a_store_that_can_not_be_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "no.db").write_text("nothing of SQLite's, and longer than a header of it would be" * 20)
+    assert "no SQLite database" in refused("--store", str(tmp_path / "no.db"), "--http", "", "--grpc", "127.0.0.1:0")
+    (tmp_path / "folder").mkdir()
+    told = refused("--store", str(tmp_path / "folder"), "--http", "", "--grpc", "127.0.0.1:0")
+    assert "a directory; name a file in it" in told
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["folder", "no.db"]
+
+
+def test_localhost_is_an_address(tmp_path: Path) -> None:
+    port = free_port()
+    with listening(tmp_path / "s.db", "--http", f"localhost:{port}") as one:
+        assert httpx.get(f"http://localhost:{port}/-/healthy", timeout=20).status_code == 200
+        assert one.stop() == 0
+    assert "stopped: 0 alerts were taken" in (tmp_path / "s.log").read_text()
+    assert "--http: ':9095' is no HOST:PORT" in refused("--store", str(tmp_path / "t.db"), "--http", ":9095")
+    told = refused("--store", str(tmp_path / "t.db"), "--http", "nobody.invalid:9095", "--insecure")
+    assert "--http nobody.invalid:9095: cannot listen there" in told
+
+
+def test_silent_connections_do_not_keep_others_out_for_long(tmp_path: Path) -> None:
+    with listening(tmp_path / "s.db") as one, ExitStack() as stack:
+        host, port = one.http.removeprefix("http://").split(":")
+        for _ in range(1_100):
+            stack.enter_context(socket.create_connection((host, int(port)), timeout=20))
+        assert httpx.get(f"{one.http}/-/healthy", timeout=20).status_code == 200
 
 
 def test_tls(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
