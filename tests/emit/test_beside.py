@@ -19,6 +19,6 @@ def test_proposers_stand_beside_each_other(two_rules: Path, make_suggestion, mak
     turns = [Turn("search", found, 46.4), Turn("rulegen-small\x1b[31m", nothing, 3.5)]
     show_beside(turns, Console(file=file, width=100))
     header, first, second = (line.split() for line in file.getvalue().splitlines())
-    assert header == "proposed by replays changes pages/week min/week kept delay seconds".split()
+    assert header == ["proposed", "by", "replays", "changes", "pages/week", "min/week", "kept", "delay", "seconds"]
     assert first[:3] == ["search", str(len(found.verdicts)), "1"] and first[-1] == "46"
     assert second[2] == "0" and second[3:6] == ["500", "→", "500"] and "\x1b" not in second[0]
