@@ -13,8 +13,9 @@ may exceed 100%. 95% intervals resample worlds; differences are paired.
 The proposers: *halving* (successive halving of random candidates on parts of the history, which cost their share), a
 *fixed list* learnt on the training worlds (greedy cover), *boosted trees* on the cluster's facts and the proposal's
 form, learnt there too, *random*, *the model* (its samples as they come), the same with what it *said most often*
-first, that and the list *by turns*, the model *asked again* with verdicts, and the model with *shuffled facts*
-(rule and figures of another cluster of the same world, own inventory). All are polished alike.
+first, that and the list *by turns*, the model *asked again* with verdicts, and what it says most often with
+*shuffled facts*: rule and figures of another cluster of the same world over its own inventory, or all that is told of
+another. All are polished alike.
 
 ``--train`` is a folder of labelled shards (``rulegen.train.label``), and may come several times. ``--keep`` keeps
 verdicts between runs of the same code. With ``--shop`` the shop history takes the worlds' place; there the intervals
@@ -55,10 +56,16 @@ from rulegen.train.lexicon import UNSEEN
 from rulegen.train.wild import draw_world
 
 BUDGETS = (1, 8, 32)
-FEW = (1, 8)  # what is only held beside the model itself: each further budget costs dozens of answers
+FEW = (1, 8)  # asked again: each further budget costs dozens of answers
 CLUSTERS = 4000  # labelled clusters that the list and the trees learn from
-RANDOM, MODEL, AGAIN, SHUFFLED = "random", "the model", "the model, asked again", "the model, shuffled facts"
+RANDOM, MODEL, AGAIN, SHUFFLED = (
+    "random",
+    "the model",
+    "the model, asked again",
+    "most said first, rule and figures shuffled",
+)
 OFTEN, TURNS = "the model, most said first", "the model and the list by turns"
+OTHERS = "most said first, all facts shuffled"
 BASELINES = ("halving", "fixed list", "boosted trees", RANDOM)
 
 
@@ -135,8 +142,7 @@ def of_history(
 ) -> Result:
     """What every proposer reaches for each noisy rule of a history. ``by_rule``: each rule is a group of its own."""
     some = list(trials(group, history, settings, limit, keep))
-    clusters = [one.cluster for one in some]
-    others = {(group, one.id): other for one, other in zip(clusters, [*clusters[1:], *clusters[:1]], strict=True)}
+    others = {(group, one.cluster.id): other for one, other in zip(some, [*some[1:], *some[:1]], strict=True)}
     spenders: dict[str, Spend] = {
         "halving": halving,
         "fixed list": streaming(listed(learnt.forms)),
@@ -146,16 +152,18 @@ def of_history(
     asked = {}
     if learnt.model is not None:
         model = load(learnt.model, threads=1, context=4096)
-        plain, shuffled = Asking(model), Asking(model, borrowed(others))
+        plain, shuffled = Asking(model), Asking(model, borrowed(others, whole=False))
+        strange = Asking(model, borrowed(others, whole=True))
         often = most_said(plain)
         spenders |= {
             MODEL: streaming(plain),
             OFTEN: streaming(often),
             TURNS: streaming(by_turns(often, listed(learnt.forms))),
             AGAIN: asking_again(plain),
-            SHUFFLED: streaming(shuffled),
+            SHUFFLED: streaming(most_said(shuffled)),
+            OTHERS: streaming(most_said(strange)),
         }
-        asked = {MODEL: plain.asked, SHUFFLED: shuffled.asked}
+        asked = {MODEL: plain.asked, SHUFFLED: shuffled.asked, OTHERS: strange.asked}
     rows: list[Row] = []
     for trial in some:
         rows += _rows(trial, spenders, f"{group}/{trial.cluster.id}" if by_rule else group)
@@ -167,7 +175,7 @@ def _rows(trial: Trial, spenders: Mapping[str, Spend], group: str) -> Iterable[R
     if trial.full is None:
         return
     for name, spend in spenders.items():
-        for replays in FEW if name in (AGAIN, SHUFFLED) else BUDGETS:
+        for replays in FEW if name == AGAIN else BUDGETS:
             for polished in (False, True) if replays > 1 else (False,):
                 verdicts = spend(trial, replays, polished)
                 best = best_of(verdicts)
@@ -252,7 +260,9 @@ def _lift(of: Mapping[tuple[str, int, bool], Sequence[Row]]) -> None:
         (f"{OFTEN}, less the best baseline", lambda k: (OFTEN, _best(of, k))),
         (f"{TURNS}, less the best baseline", lambda k: (TURNS, _best(of, k))),
         (f"{AGAIN}, less {MODEL}", lambda _: (AGAIN, MODEL)),
-        (f"{MODEL} less {SHUFFLED}", lambda _: (MODEL, SHUFFLED)),
+        (f"{OFTEN}, less {SHUFFLED}", lambda _: (OFTEN, SHUFFLED)),
+        (f"{OFTEN}, less {OTHERS}", lambda _: (OFTEN, OTHERS)),
+        (f"{OTHERS}, less the best baseline", lambda k: (OTHERS, _best(of, k))),
     ]
     for title, pair in pairs:
         cells = []

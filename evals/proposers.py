@@ -17,12 +17,12 @@ import numpy as np
 
 from evals.trial import JUDGED, Judged, Trial
 from rulegen.core.candidate import Proposal, Provenance
-from rulegen.core.cluster import Cluster
 from rulegen.core.durations import MINUTE, parse_duration
 from rulegen.propose.answer import read_answer, write_answer
 from rulegen.propose.feedback import told
 from rulegen.propose.grammar import grammar, longest
 from rulegen.propose.llama import LanguageModel
+from rulegen.propose.model import MANY
 from rulegen.propose.prompt import build_prompt, revised
 from rulegen.propose.refused import Refused
 from rulegen.propose.search import enumerate_proposals
@@ -35,7 +35,6 @@ LEARNT, ROWS = 64, 40  # forms on the list; tried changes of a cluster that tree
 POOL, ENUMERATED = 300, 24  # random fillings, and enumerated ones of each template, among which trees choose
 RANKED = 100  # proposals of one cluster that trees put in order
 AGAIN = 0.85  # what each further proposal of one template is worth to trees beside the first
-TEMPERATURES = (0.0, *[0.8] * 11, *[1.0] * 12, *[1.3] * 12)  # of a model's samples, in order
 _BY_HEART, _TREES, _CHANCE = Provenance("list"), Provenance("trees"), Provenance("chance")
 
 
@@ -173,11 +172,10 @@ class Asked:
 
 
 class Asking:
-    """The model's samples, the likeliest first, each distinct proposal once. With ``facts_of`` the prompt tells of
-    another cluster's rule and figures, over the same inventory and the same choices."""
+    """The model's samples, the likeliest first, each distinct proposal once. ``prompt_of`` makes what it is asked."""
 
-    def __init__(self, model: LanguageModel, facts_of: Callable[[Trial], Cluster] | None = None) -> None:
-        self._model, self._facts_of, self.asked = model, facts_of, Asked()
+    def __init__(self, model: LanguageModel, prompt_of: Callable[[Trial], str] | None = None) -> None:
+        self._model, self._prompt_of, self.asked = model, prompt_of or own, Asked()
         self._said: dict[tuple[str, str], tuple[list[Proposal], Iterator[Proposal]]] = {}
         self._counted: set[tuple[str, int]] = set()  # (prompt, seed) of the answers in ``asked``
 
@@ -195,8 +193,7 @@ class Asking:
             yield known[at]
 
     def prompt(self, trial: Trial) -> str:
-        shown = trial.cluster if self._facts_of is None else self._facts_of(trial)
-        return build_prompt(shown, trial.asked)
+        return self._prompt_of(trial)
 
     def answers(self, trial: Trial, prompt: str, again: bool = False) -> Iterator[Proposal]:
         """The distinct legal proposals among the samples."""
@@ -210,7 +207,7 @@ class Asking:
         """The legal proposals among the samples, as often as they came."""
         rules, most = grammar(trial.offers), longest(trial.offers)
         asked = sha256(f"{self._model.sha256} {prompt}".encode()).hexdigest()[:16]
-        for number, temperature in enumerate(TEMPERATURES):
+        for number, temperature in enumerate(MANY):
             drawn = _seed(f"model {again} {number}", trial) >> 1
             say = partial(
                 self._model.complete,
@@ -257,16 +254,25 @@ def by_turns(first: Stream, second: Stream) -> Stream:
     return stream
 
 
-def borrowed(others: Mapping[tuple[str, str], Cluster]) -> Callable[[Trial], Cluster]:
-    """The next cluster's rule and figures over a trial's own inventory."""
+def own(trial: Trial) -> str:
+    return build_prompt(trial.cluster, trial.asked)
 
-    def facts_of(trial: Trial) -> Cluster:
+
+def borrowed(others: Mapping[tuple[str, str], Trial], *, whole: bool) -> Callable[[Trial], str]:
+    """What is asked about another cluster: with ``whole`` all of it, else its rule and figures over the trial's own
+    inventory and choices."""
+
+    def prompt_of(trial: Trial) -> str:
         other = others[trial.group, trial.cluster.id]
-        return replace(
-            trial.cluster, rule=other.rule, interval=other.interval, pattern=other.pattern, facts=other.facts
+        if whole:
+            return own(other)
+        theirs = other.cluster
+        shown = replace(
+            trial.cluster, rule=theirs.rule, interval=theirs.interval, pattern=theirs.pattern, facts=theirs.facts
         )
+        return build_prompt(shown, trial.asked)
 
-    return facts_of
+    return prompt_of
 
 
 def _seed(who: str, trial: Trial) -> int:

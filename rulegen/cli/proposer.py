@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SEARCH, MODEL = "search", "model"
 AUTO, TERSE, EXPLAINED = "auto", "terse", "explained"
 THREADS, CONTEXT = 2, 4096
+QUICK = 64 << 20  # bytes of a model's file up to which dozens of its answers take a second or two
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +94,14 @@ def proposer(asked: Asked, *, demote: bool, seed: int, strict: bool) -> Proposer
     from rulegen.propose.asking import AskingModel, Manner
 
     try:
-        model, trained = _connected(asked) if asked.url else _loaded(asked)
+        model, trained, quick = _connected(asked) if asked.url else _loaded(asked)
     except ModelError as error:
         if strict:
             raise
         doubt = f"the model failed, so search proposed instead: {error}"
         return Proposer(search, "Proposed by search over the templates.", lambda: (doubt,))
     explained = not trained if asked.prompt == AUTO else asked.prompt == EXPLAINED
-    manner = Manner(asked.samples, asked.rounds, asked.polish, asked.timeout / SECOND, explained)
+    manner = Manner(asked.samples, asked.rounds, asked.polish, asked.timeout / SECOND, explained, often=quick)
     offered = [*templates, free_form.TEMPLATE] if asked.free_form else templates
     asking = AskingModel(model, offered, manner, seed)
     again = f", and again {asked.rounds} times with what came of it" if asked.rounds else ""
@@ -108,20 +109,21 @@ def proposer(asked: Asked, *, demote: bool, seed: int, strict: bool) -> Proposer
     return Proposer(search, title, lambda: asking.notes, asking)
 
 
-def _loaded(asked: Asked) -> tuple[LanguageModel, bool]:
-    """The model, and whether it was trained for the terse wording: those that ship are, and others say so."""
+def _loaded(asked: Asked) -> tuple[LanguageModel, bool, bool]:
+    """The model, whether it was trained for the terse wording (those that ship are, and others say so), and whether
+    it answers in no time."""
     from rulegen.propose.llama import load
 
     known = pins()
     path = trusted(asked.model or known[0].name, allow_unverified=asked.allow_unverified)
     model = load(path, threads=THREADS, context=CONTEXT)
-    return model, model.trained or path.name in {pin.file for pin in known}
+    return model, model.trained or path.name in {pin.file for pin in known}, path.stat().st_size <= QUICK
 
 
-def _connected(asked: Asked) -> tuple[LanguageModel, bool]:
+def _connected(asked: Asked) -> tuple[LanguageModel, bool, bool]:
     from rulegen.propose.endpoint import connect
 
-    return connect(asked.url, asked.model_name, timeout_s=asked.timeout / SECOND), False
+    return connect(asked.url, asked.model_name, timeout_s=asked.timeout / SECOND), False, False
 
 
 def _search(templates: Sequence[Template]) -> Propose:

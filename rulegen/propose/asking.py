@@ -16,7 +16,7 @@ from rulegen.core.trial import Trial
 from rulegen.errors import ModelError
 from rulegen.propose.feedback import told
 from rulegen.propose.llama import LanguageModel, TooLong
-from rulegen.propose.model import Question, sample
+from rulegen.propose.model import Question, most_said, sample
 from rulegen.propose.offer import offers_for
 from rulegen.propose.polish import polish
 from rulegen.propose.refused import Refused
@@ -27,13 +27,15 @@ from rulegen.templates.template import Template
 class Manner:
     """How a model is asked: up to ``samples`` different proposals a round, in one round and then ``rounds`` more in
     which it knows the verdicts; then up to ``polish`` neighbours of the best. ``answer_s`` is how long one answer may
-    take, and ``explained`` says that the model was not trained for the terse wording."""
+    take, and ``explained`` says that the model was not trained for the terse wording. ``often``: many answers are
+    drawn and those proposed that came most often, which only a small model is quick enough for."""
 
     samples: int = 8
     rounds: int = 1
     polish: int = 12
     answer_s: float = 120.0
     explained: bool = True
+    often: bool = False
 
 
 class AskingModel:
@@ -79,7 +81,8 @@ class AskingModel:
         found = []
         until = min(deadline.at, self._now() + self._manner.answer_s * self._manner.samples)
         try:
-            for one in sample(question, self._model, samples=self._manner.samples, seed=self._seed, deadline=until):
+            draw = most_said if self._manner.often else sample
+            for one in draw(question, self._model, samples=self._manner.samples, seed=self._seed, deadline=until):
                 self._answers += 1
                 if isinstance(one, Refused):
                     self._unused += 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 from rulegen.core.candidate import Candidate, Proposal, Provenance
 from rulegen.core.cluster import Cluster
+from rulegen.errors import ModelError
 from rulegen.propose.answer import read_answer
 from rulegen.propose.grammar import grammar, longest
 from rulegen.propose.llama import LanguageModel
@@ -20,6 +22,7 @@ from rulegen.templates.template import Template
 
 TEMPERATURE = 0.8
 WARMER = 1.2  # once as many answers came as are wanted, and some of them were alike
+MANY = (0.0, *[0.8] * 11, *[1.0] * 12, *[1.3] * 12)  # temperatures, where answers cost next to nothing
 TIRED = 2  # times as many answers as proposals are wanted: then those that came are all
 
 
@@ -53,32 +56,59 @@ def sample(
     about before; it is kept in the proposal's provenance. ``deadline`` is a time of the model's clock. Raises
     ModelError when the model does not answer.
     """
+    found = set(question.known)
+    temperatures = [_temperature(number, samples) for number in range(TIRED * samples)]
+    for answer, id in _answers(question, model, temperatures, seed, deadline):
+        if isinstance(answer, Refused):
+            yield answer
+        elif id not in found:
+            found.add(id)
+            yield answer
+        if len(found) == len(question.known) + samples:
+            return
+
+
+def most_said(
+    question: Question, model: LanguageModel, *, samples: int, seed: int, deadline: float | None = None
+) -> Iterator[Proposal | Refused]:
+    """As :func:`sample`, for a model that answers in no time: all of ``MANY`` are drawn first, and then come the
+    proposals that it made most often. When the model fails, those of the answers until then come all the same.
+    """
+    counts: Counter[str] = Counter()
+    first: dict[str, Proposal] = {}
+    failure: ModelError | None = None
+    try:
+        for answer, id in _answers(question, model, MANY, seed, deadline):
+            if isinstance(answer, Refused):
+                yield answer
+            elif id not in question.known:
+                counts[id] += 1
+                first.setdefault(id, answer)
+    except ModelError as error:
+        failure = error
+    yield from (first[id] for id, _ in counts.most_common(samples))
+    if failure is not None:
+        raise failure
+
+
+def _answers(
+    question: Question, model: LanguageModel, temperatures: Sequence[float], seed: int, deadline: float | None
+) -> Iterator[tuple[Proposal | Refused, str]]:
+    """Each answer, with the id of what it renders to ("" where nothing came of it)."""
     prompt, rules, most = question.prompt, grammar(question.offers), longest(question.offers)
     form = schema(question.offers)
     prompt_sha256 = sha256(prompt.encode("utf-8", "replace")).hexdigest()
-    found = set(question.known)
-    for number in range(TIRED * samples):
+    for number, temperature in enumerate(temperatures):
         drawn = _seed(seed, question, number)
         answer = model.complete(
-            prompt,
-            rules,
-            schema=form,
-            max_tokens=most,
-            temperature=_temperature(number, samples),
-            seed=drawn,
-            deadline=deadline,
+            prompt, rules, schema=form, max_tokens=most, temperature=temperature, seed=drawn, deadline=deadline
         )
         read = read_answer(answer, question.offers, Provenance("model", model.sha256, prompt_sha256, drawn))
         made = read if isinstance(read, Refused) else render(question.cluster, read, question.templates)
-        if isinstance(made, Candidate) and made.id in found:
-            continue
         if isinstance(made, Candidate) and isinstance(read, Proposal):
-            found.add(made.id)
-            yield read
+            yield read, made.id
         elif isinstance(made, Refused):
-            yield made
-        if len(found) == len(question.known) + samples:
-            return
+            yield made, ""
 
 
 def _temperature(number: int, samples: int) -> float:

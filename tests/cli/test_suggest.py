@@ -208,6 +208,17 @@ def test_a_model_proposes(home: Path, rulegen: Run) -> None:
     assert one["provenance"]["proposer"] == "model" and len(one["provenance"]["model_sha256"]) == 64
 
 
+def test_the_model_that_ships_proposes(home: Path, rulegen: Run) -> None:
+    """Found by no name, verified against its pin, asked in the wording that it was trained on, and of use."""
+    done = rulegen("suggest", "-q", *FILES, *JUDGED, "--proposer", "model", "--out", "out")
+    assert done.returncode == 0, done.stderr
+    assert "Proposed by rulegen-small.gguf, asked for 8 changes of each rule" in done.stdout
+    assert "the model failed" not in done.stdout and "could not be used" not in done.stdout
+    (one,) = evidence()["accepted"]
+    assert one["provenance"]["proposer"] in ("model", "polish")
+    assert rulegen("model", "verify").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

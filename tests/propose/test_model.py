@@ -10,7 +10,7 @@ from rulegen.core.candidate import Proposal, Slot
 from rulegen.core.cluster import Cluster
 from rulegen.errors import ModelError
 from rulegen.propose.grammar import grammar, longest
-from rulegen.propose.model import TEMPERATURE, WARMER, Question, sample
+from rulegen.propose.model import MANY, TEMPERATURE, WARMER, Question, most_said, sample
 from rulegen.propose.offer import offers_for
 from rulegen.propose.prompt import build_prompt, revised
 from rulegen.propose.refused import Refused
@@ -54,6 +54,30 @@ def test_asked_on_until_there_are_as_many_as_wanted_or_it_says_nothing_new() -> 
     assert kept(list(sample(question(), model, samples=2, seed=0))) == ["x", "y"] and len(model.asked) == 4
     model = FakeModel(deque(9 * [X]))
     assert kept(list(sample(question(), model, samples=2, seed=0))) == ["x"] and len(model.asked) == 4
+
+
+def test_what_is_said_most_often_comes_first() -> None:
+    often = deque(["gibberish", *3 * [X], *2 * [W], *5 * [Y], *(len(MANY) - 11) * ["gibberish"]])
+    model = FakeModel(often)
+    assert kept(list(most_said(question(), model, samples=2, seed=0))) == ["y", "x"]
+    assert [asked["temperature"] for asked in model.asked] == list(MANY)
+    with_known = most_said(question(known=known(Y)), FakeModel(deque([Y, Y, X] * 12)), samples=2, seed=0)
+    assert kept(list(with_known)) == ["x"]
+
+
+def test_of_a_model_that_fails_in_between_the_answers_until_then_are_kept() -> None:
+    said = most_said(question(), FakeModel(deque([X, Y, Y, ModelError("too slow")])), samples=3, seed=0)
+    assert [next(said).slots["for"], next(said).slots["for"]] == ["y", "x"]  # type: ignore[union-attr]
+    with pytest.raises(ModelError, match="too slow"):
+        next(said)
+
+
+def known(answer: str) -> frozenset[str]:
+    first = next(sample(question(), FakeModel(deque([answer])), samples=1, seed=0))
+    assert isinstance(first, Proposal)
+    made = render(cluster(), first, TEMPLATES)
+    assert not isinstance(made, Refused)
+    return frozenset({made.id})
 
 
 def test_what_was_tried_is_not_proposed_again_and_the_question_says_what_came_of_it() -> None:

@@ -61,6 +61,7 @@ def _recipe_rows(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("data", ", ".join(f"{one['name']} (weight {one['weight']:g})" for one in recipe["sources"])),
         ("examples", f"{recipe['examples']:,}; {recipe['held_out']:.0%} of the worlds are held out"),
         *([("of them asked with verdicts too", f"{recipe['again']:.0%}")] if recipe.get("again") else []),
+        *([("answers taught to a question", f"{recipe['answers']}")] if recipe.get("answers", 1) > 1 else []),
         ("SHA-256 of the data", f"`{recipe['data_sha256']}`"),
     ]
     return rows + ([("base", str(recipe["base"]))] if "base" in recipe else [])
