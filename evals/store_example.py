@@ -98,7 +98,7 @@ def stamp(at: int) -> str:
 @contextlib.contextmanager
 def listening(home: Path) -> Iterator[str]:
     """A listening rulegen on ``home``'s store; where it takes gRPC."""
-    http, grpc = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    grpc = f"127.0.0.1:{free_port()}"
     command = [*RULEGEN, "listen", "--store", "alerts.db", "--http", "", "--grpc", grpc]
     command += ["--retention", "100y"]  # the history is older than what is kept by default
     log = home / "listen.log"
