@@ -98,19 +98,9 @@ def stamp(at: int) -> str:
 @contextlib.contextmanager
 def listening(home: Path) -> Iterator[str]:
     """A listening rulegen on ``home``'s store; where it takes gRPC."""
-    http, grpc = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
-    command = [
-        sys.executable,
-        "-m",
-        "rulegen.cli.main",
-        "listen",
-        "--store",
-        "alerts.db",
-        "--http",
-        http,
-        "--grpc",
-        grpc,
-    ]
+    grpc = f"127.0.0.1:{free_port()}"
+    command = [*RULEGEN, "listen", "--store", "alerts.db", "--http", "", "--grpc", grpc]
+    command += ["--retention", "100y"]  # the history is older than what is kept by default
     log = home / "listen.log"
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=home, stderr=out, env=environment())
