@@ -27,6 +27,7 @@ APART = 0.005  # seconds from one commit's begin to the next: who comes meanwhil
 _GAIN = 0.125  # of a new deviation, as in RFC 6298
 _KEPT = 0.97  # of what commits weighed, at each new one
 _FIRST_COMMIT, _FIRST_ALERT = 0.02, 20e-6  # seconds, until something was measured
+_STALE = 1.0  # seconds without a commit in which half of what was measured is forgotten
 
 
 class Refusal(Enum):
@@ -102,6 +103,7 @@ class Admission:
         self._text = 0  # characters of those that wait, and of those in the commit under way
         self._busy, self._busy_since = 0, 0.0  # alerts in the commit under way
         self._lag = 0.0  # seconds from the end of a commit until the loop comes to tell of it
+        self._ended = time.monotonic()  # the last commit
         self._stopping = self._idle = False
         self._aside: deque[tuple[Callable[[], None], asyncio.Future[None]]] = deque()
         self._wake = threading.Condition()
@@ -115,11 +117,15 @@ class Admission:
 
     def wait(self, alerts: int) -> float:
         """Seconds until a commit that holds ``alerts`` more would be answered."""
-        under_way = 0.0
+        under_way, now = 0.0, time.monotonic()
         if self._busy:
             # One that is overdue, since the disk hangs, will be so for as long again as it was.
-            under_way = abs(self.cost.of(self._busy) - (time.monotonic() - self._busy_since))
-        return under_way + APART + self.cost.of(self._queued + alerts) + self._lag
+            under_way = abs(self.cost.of(self._busy) - (now - self._busy_since))
+        expected = self.cost.of(self._queued + alerts) + self._lag
+        if not self.queued:
+            # After a disk that hung, all would be refused for ever, and no commit ever show that it does so no more.
+            expected = max(min(expected, _FIRST_COMMIT), expected * 0.5 ** ((now - self._ended) / _STALE))
+        return under_way + APART + expected
 
     def submit(self, batch: Batch) -> Refusal | None:
         """Takes ``batch``, and calls its ``settled`` later; or says why not, and never calls it."""
@@ -185,6 +191,8 @@ class Admission:
                 aside = self._aside.popleft() if self._aside else None
                 taken, expired = self._take(time.monotonic())
             refusal, seconds = self._commit(taken) if taken else (None, 0.0)
+            with self._wake:
+                self._busy, self._ended = 0, time.monotonic()
             if taken or expired:
                 self._loop.call_soon_threadsafe(self._settle, taken, expired, refusal, seconds, time.monotonic())
             if aside is not None:
@@ -232,8 +240,6 @@ class Admission:
         self._lag += _GAIN * (time.monotonic() - ended - self._lag)
         with self._wake:
             self._text -= sum([batch.text for batch in taken]) + sum([batch.text for batch in expired])
-            if not self._queue and self._busy_since <= ended:  # else the next is under way by now
-                self._busy = 0
         if taken and refusal is None:
             self.cost.measured(alerts, seconds)
             self._committed(alerts, len(taken), seconds)

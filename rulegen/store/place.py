@@ -14,7 +14,8 @@ class Place:
     """The database at ``path`` and its log, as they stand there now."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._log = path, path.with_name(f"{path.name}-wal")
+        real = path.resolve()  # SQLite puts the log beside what a link leads to
+        self._path, self._log = path, real.with_name(f"{real.name}-wal")
         self._was, self._log_was = _which(path), _which(self._log)
         # A handle that leads to the file wherever it goes. Any other kind would, closed, end SQLite's locks on it.
         self._handle = os.open(path, os.O_PATH | os.O_CLOEXEC) if hasattr(os, "O_PATH") else -1

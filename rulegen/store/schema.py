@@ -74,9 +74,10 @@ def reading(path: Path) -> sqlite3.Connection:
         raise InputError(f"{path}: no such store; `rulegen listen --store {path}` makes one")
     try:
         # In WAL mode even a reader makes files beside the store. Where it may not, nobody writes.
-        log = path.with_name(f"{path.name}-wal")
-        how = "mode=ro" if log.exists() or os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
-        store = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, timeout=5)
+        real = path.resolve()  # the log stands beside what a link leads to
+        log = real.with_name(f"{real.name}-wal")
+        how = "mode=ro" if log.exists() or os.access(real.parent, os.W_OK) else "mode=ro&immutable=1"
+        store = sqlite3.connect(f"{real.as_uri()}?{how}", uri=True, timeout=5)
         try:
             _check(store, path, new=False)
         except BaseException:

@@ -113,6 +113,36 @@ def test_a_commit_that_hangs_is_expected_to_go_on() -> None:
     assert settled == [None] * 2
 
 
+def test_a_disk_that_hung_is_tried_again() -> None:
+    """One commit of half a minute must not have all refused for ever, since no other would be measured."""
+
+    async def play(_: Slow, admission: Admission, settled: Settled) -> None:
+        for _ in range(50):
+            admission.cost.measured(1, 0.005)
+        admission.cost.measured(1, 30.0)
+        assert admission.submit(settled.batch(5)) is Refusal.QUEUE
+        await until(lambda: admission.submit(settled.batch(5)) is None)
+        assert admission.submit(settled.batch(5)) is Refusal.QUEUE  # one at a time
+
+    played(play)
+
+
+def test_who_leaves_right_after_a_commit_leaves_no_commit_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "APART", 0.5)
+
+    async def play(store: Slow, admission: Admission, settled: Settled) -> None:
+        assert admission.submit(settled.batch(WAIT)) is None
+        await asyncio.sleep(0.05)
+        second = settled.batch(WAIT)
+        assert admission.submit(second) is None
+        store.go.set()
+        await until(lambda: len(settled) == 1)
+        assert admission.leave([second]) == 1  # before the thread takes it up
+        assert admission.queued == 0
+
+    played(play)
+
+
 def test_expired_while_it_waited() -> None:
     async def play(store: Slow, admission: Admission, settled: Settled) -> None:
         admission.cost = Cost(commit=0.0, alert=0.0)

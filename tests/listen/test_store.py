@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rulegen.core.labels import Labels
 from rulegen.core.spans import Span
-from rulegen.errors import InputError
+from rulegen.errors import InputError, RulegenError
 from rulegen.ingest.sightings import Sighting as Seen
 from rulegen.ingest.sightings import episodes
 from rulegen.ingest.store import read_kept
@@ -153,6 +153,21 @@ def test_a_link_leads_to_the_same_writer(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="another process writes it"):
         Journal(tmp_path / "t.db")
     journal.close()
+
+
+def test_the_log_behind_a_link_is_watched(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "real" / "s.db")
+    journal = Journal(link)
+    try:
+        journal.write([sighting(A, MONTH, MONTH)])
+        assert not journal.left()
+        (tmp_path / "real" / "s.db-wal").unlink()
+        with pytest.raises(RulegenError, match="its log"):
+            journal.write([sighting(B, MONTH, MONTH)])
+    finally:
+        journal.close()
 
 
 def test_a_batch_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:
