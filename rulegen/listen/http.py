@@ -21,6 +21,7 @@ from rulegen.store.journal import Sighting
 
 MOST_BODY = 8 << 20  # bytes
 BODY_TIMEOUT = 10.0  # seconds for a whole body
+MOST_HELD = 128 << 20  # bytes of big bodies that are being read and parsed, of all requests together
 SMALL = 64 << 10  # bytes that are read at once, and parsed in the loop
 LOOK = 0.02  # seconds after which somebody looks whether the client is still there
 ALERTS, WEBHOOK, METRICS, HEALTHY, READY = "/api/v2/alerts", "/webhook", "/metrics", "/-/healthy", "/-/ready"
@@ -52,6 +53,7 @@ class Http:
         self._token = f"Bearer {token}".encode() if token else b""
         self._spans = spans
         self._loop = asyncio.get_running_loop()
+        self._held = 0  # bytes of big bodies
         self._open = meters.open.labels("http")
         self._ways = {ALERTS: _Way("http", posted, meters), WEBHOOK: _Way("webhook", hooked, meters)}
 
@@ -104,7 +106,7 @@ class Http:
         # Before a body is read and parsed: it holds at least one alert, or it is not worth its place.
         if time.monotonic() + expected > deadline:
             raise self._refused(way, Refusal.QUEUE, 1)
-        body = await self._body(protocol, headers.get("content-length"), deadline)
+        body, held = await self._body(protocol, headers.get("content-length"), deadline, way)
         try:
             now = time.time_ns() // 1_000_000
             if len(body) > SMALL:  # others get their turns meanwhile
@@ -114,6 +116,8 @@ class Http:
         except NotAlerts as error:
             way.invalid.inc()
             raise Answer(400, f"not alerts: {error}") from None
+        finally:
+            self._held -= held
         way.received.inc(len(sightings) + len(wrong))
         if sightings:
             span.set(alerts=len(sightings), read_s=time.monotonic() - began)
@@ -176,25 +180,32 @@ class Http:
         if not done.done():
             done.set_result(why)
 
-    async def _body(self, protocol: Any, length: str | None, deadline: float) -> bytes:
-        """The whole body, within its limits. Raises Answer."""
+    async def _body(self, protocol: Any, length: str | None, deadline: float, way: _Way) -> tuple[bytes, int]:
+        """The whole body, within its limits, and how much of it is counted as held. Raises Answer."""
         size = int(length) if length and length.isascii() and length.isdigit() else -1
         if size > MOST_BODY:
             raise Answer(413, f"a body of at most {MOST_BODY} bytes is taken")
+        parts: list[bytes] = []
+        held = 0
         try:
             with _Within(self._loop, min(BODY_TIMEOUT, max(0.001, deadline - time.monotonic()))):
                 if 0 <= size <= SMALL:
                     whole: bytes = await protocol()
-                    return whole
-                parts, total = [], 0
+                    return whole, 0
                 async for part in protocol:
-                    total += len(part)
-                    if total > MOST_BODY:
+                    held += len(part)
+                    self._held += len(part)
+                    if held > MOST_BODY:
                         raise Answer(413, f"a body of at most {MOST_BODY} bytes is taken")
+                    if self._held > MOST_HELD:
+                        raise self._refused(way, Refusal.MEMORY, 1)
                     parts.append(part)
-                return b"".join(parts)
-        except TimeoutError:
-            raise Answer(408, "the body came too slowly") from None
+                return b"".join(parts), held
+        except BaseException as error:
+            self._held -= held
+            if isinstance(error, TimeoutError):
+                raise Answer(408, "the body came too slowly") from None
+            raise
 
     def _allowed(self, told: str | None) -> float:
         """Seconds that the request may take: what its sender says, but never more than ours."""

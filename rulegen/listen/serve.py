@@ -33,6 +33,9 @@ DAY = 86_400_000  # ms
 CHECKPOINT = 20.0  # seconds between two: each holds commits up for a tenth of a second or so
 LONGEST_LOG = 16_384  # pages (of 4 KiB): beyond, commits wait for a checkpoint, after which the log begins anew
 PACK = 60.0  # seconds between two looks for what can be packed
+STEPS = 5  # of packing, at each look
+FORGET = 3_600.0  # seconds between two looks for what is older than the retention
+PROBE = 2.0  # seconds between two looks whether the store can be written
 SETTLED = 2 * DAY  # ms after which an episode that was not seen again is packed
 STREAMS = 1_024  # under way at once; more are refused with RESOURCE_EXHAUSTED
 GRACE = 2.0  # seconds that streams, and then requests, get for their last answers
@@ -150,7 +153,10 @@ async def _serve(wanted: Wanted, journal: Journal, ready: Callable[[str], None])
         wanted, Http(admission, meters, token=wanted.token, timeout=wanted.timeout, spans=traced), named
     )
     served = asyncio.create_task(web.serve()) if web is not None else None
-    upkeep = asyncio.create_task(_upkeep(journal, admission, wanted.retention))
+    beside = [
+        asyncio.create_task(_upkeep(journal, admission, wanted.retention)),
+        asyncio.create_task(_probing(journal, admission)),
+    ]
     try:
         if wanted.http is not None:
             await _reachable(wanted.http, served)
@@ -160,7 +166,8 @@ async def _serve(wanted: Wanted, journal: Journal, ready: Callable[[str], None])
         if not stop.is_set():
             raise RulegenError("the HTTP server ended by itself")
     finally:
-        upkeep.cancel()
+        for task in beside:
+            task.cancel()
         await admission.drain()  # first: what streams and requests send from now on is refused
         if streams is not None:
             await streams.stop(GRACE)
@@ -250,23 +257,40 @@ async def _upkeep(journal: Journal, admission: Admission, retention: int) -> Non
     """Checkpoints, packing and forgetting. Checkpoints run beside commits, the rest between two of them: also, where
     commits come so thick that the log never begins anew, a checkpoint of what little the one beside left."""
     loop = asyncio.get_running_loop()
-    packed = loop.time()
+    packed = forgot = loop.time()
     while True:
         await asyncio.sleep(CHECKPOINT)
         with suppress(RulegenError):
             if await asyncio.to_thread(journal.checkpoint) > LONGEST_LOG:
                 await admission.aside(partial(_all, journal))
-        if loop.time() - packed > PACK:
-            packed = loop.time()
-            now = time.time_ns() // 1_000_000
-            with suppress(RulegenError):
-                await admission.aside(partial(_kept, journal, now, retention))
+        now = time.time_ns() // 1_000_000
+        with suppress(RulegenError):
+            if loop.time() - packed > PACK:
+                packed = loop.time()
+                for _ in range(STEPS):  # commits have their turns between them
+                    await admission.aside(partial(_packed, journal, now - SETTLED))
+            if loop.time() - forgot > FORGET:
+                forgot = loop.time()
+                await admission.aside(partial(journal.forget, now - retention))
+
+
+async def _probing(journal: Journal, admission: Admission) -> None:
+    """Finds out when the store can't be written though nobody sends, and when it can be again."""
+    while True:
+        await asyncio.sleep(PROBE)
+        try:
+            if admission.broken:
+                await admission.aside(journal.probe)
+                admission.broken = ""
+            else:
+                journal.stay()
+        except RulegenError as error:
+            admission.broken = str(error)
+
+
+def _packed(journal: Journal, before: int) -> None:
+    journal.pack(before)
 
 
 def _all(journal: Journal) -> None:
     journal.checkpoint()
-
-
-def _kept(journal: Journal, now: int, retention: int) -> None:
-    journal.pack(now - SETTLED)
-    journal.forget(now - retention)

@@ -16,11 +16,11 @@ import numpy as np
 from rulegen.errors import InputError, RulegenError
 from rulegen.store.merge import Periods, merged
 from rulegen.store.place import Place
-from rulegen.store.schema import MONTH, failure, writing
+from rulegen.store.schema import MONTH, VERSION, failure, writing
 
 KNOWN = 500_000  # label sets whose number is remembered, at most,
 KNOWN_TEXT = 256 << 20  # and of how many characters in all
-PACKED_AT_ONCE = 20_000  # episodes that one step of packing takes, so that no commit waits long
+PACKED_AT_ONCE = 4_000  # episodes that one step of packing takes, so that no commit waits long
 
 # As merge.merged: the one that reaches further says whether it is open; at a tie an end that was told wins.
 _UPSERT = """
@@ -76,7 +76,7 @@ class Journal:
         The same sighting again changes nothing. Raises RulegenError where the disk is full or fails, or the file was
         moved away: who looks for it would not find them.
         """
-        self._stay()
+        self.stay()
         store = self._store
         fresh: dict[str, int] = {}
         try:
@@ -145,11 +145,20 @@ class Journal:
         """Moves what the log holds into the database, as far as no reader needs it; returns how many pages the log
         had. On a connection of its own, so that it may run beside :meth:`write`: but the log begins anew only after a
         checkpoint during which nothing was written. Raises RulegenError."""
-        self._stay()
+        self.stay()
         try:
             here = f"{self.path.resolve().as_uri()}?mode=rw"  # makes none where there is none
             with closing(sqlite3.connect(here, uri=True, isolation_level=None, timeout=0)) as aside:
                 return int(aside.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1])
+        except sqlite3.Error as error:
+            raise failure(self.path, error) from None
+
+    def probe(self) -> None:
+        """Returns when something was written to the disk, which changes nothing. Raises RulegenError as
+        :meth:`write`."""
+        self.stay()
+        try:
+            self._store.execute(f"PRAGMA user_version={VERSION}")  # a page of the log, and its fsync
         except sqlite3.Error as error:
             raise failure(self.path, error) from None
 
@@ -171,7 +180,8 @@ class Journal:
             self._place.close()
             os.close(self._lock)
 
-    def _stay(self) -> None:
+    def stay(self) -> None:
+        """Raises RulegenError where the file is no longer the one that was opened."""
         if left := self._place.left():
             raise RulegenError(f"{self.path}: {left}; nothing is kept until it is back")
 

@@ -171,6 +171,26 @@ def test_a_store_that_comes_back_goes_on(tmp_path: Path) -> None:
     assert numbers(store) == {0, 2}
 
 
+def test_it_is_noticed_though_nobody_sends(tmp_path: Path) -> None:
+    store, moved = tmp_path / "s.db", tmp_path / "moved.db"
+
+    def ready(one: Listening, status: int) -> bool:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if httpx.get(f"{one.http}/-/ready", timeout=20).status_code == status:
+                return True
+            time.sleep(0.1)
+        return False
+
+    with listening(store) as one:
+        assert ready(one, 200)
+        store.rename(moved)
+        assert ready(one, 503)
+        moved.rename(store)
+        assert ready(one, 200)
+        assert post(one, [episode(0)]).status_code == 200
+
+
 @pytest.mark.parametrize("what", ["the database", "its log", "another store in its place"])
 def test_nothing_is_acknowledged_into_a_file_that_nobody_will_find(tmp_path: Path, what: str) -> None:
     store, other = tmp_path / "s.db", tmp_path / "other.db"

@@ -27,7 +27,7 @@ from rulegen.core.labels import Labels
 from rulegen.core.spans import Span
 from rulegen.errors import UpstreamError
 from rulegen.ingest.store import read_kept
-from rulegen.listen.http import MOST_BODY
+from rulegen.listen.http import MOST_BODY, MOST_HELD
 from rulegen.listen.listen_pb2 import Ack, AlertBatch
 from rulegen.listen.push import PUSH, push_stream
 from rulegen.listen.serve import STREAMS
@@ -429,6 +429,31 @@ def test_localhost_is_an_address(tmp_path: Path) -> None:
     assert "--http: ':9095' is no HOST:PORT" in refused("--store", str(tmp_path / "t.db"), "--http", ":9095")
     told = refused("--store", str(tmp_path / "t.db"), "--http", "nobody.invalid:9095", "--insecure")
     assert "--http nobody.invalid:9095: cannot listen there" in told
+
+
+def test_big_bodies_under_way_are_bounded_in_all(tmp_path: Path) -> None:
+    """Forty senders stop before the end of eight megabytes: those beyond the bound are refused, and others kept."""
+    head = f"POST /api/v2/alerts HTTP/1.1\r\nHost: x\r\nContent-Length: {MOST_BODY}\r\n\r\n".encode()
+    with listening(tmp_path / "s.db", "--request-timeout", "60s") as one, ExitStack() as stack:
+        host, port = one.http.removeprefix("http://").split(":")
+        before = resident(one)
+        answers = []
+        for _ in range(40):
+            sender = stack.enter_context(socket.create_connection((host, int(port)), timeout=20))
+            sender.settimeout(0.2)
+            with suppress(OSError):
+                sender.sendall(head + b" " * (MOST_BODY - 1))
+            with suppress(OSError):
+                answers.append(sender.recv(16))
+        assert b"HTTP/1.1 429 Too" in answers
+        assert resident(one) - before < 3 * MOST_HELD
+        assert post(one, [alert("Small", NOW - 9, NOW - 1)]).status_code == 200
+
+
+def resident(one: Listening) -> int:
+    """Bytes of memory that the server has."""
+    status = Path(f"/proc/{one.process.pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) << 10
 
 
 def test_silent_connections_do_not_keep_others_out_for_long(tmp_path: Path) -> None:
