@@ -18,6 +18,7 @@ from rulegen.listen.tls import check_certificates
 PUSH = "/rulegen.listen.Listen/Push"
 SILENT = 30.0  # seconds without an answer, beyond a batch's own deadline, after which nobody is there
 _FOR_NOW = (4, 8, 14)  # deadline exceeded, resource exhausted, unavailable
+_TOO_LARGE = "larger than max"
 _OTHER_PORT = ("http1", "http/1", "http2 settings", "socket closed")  # what gRPC says where no HTTP/2 is spoken
 
 
@@ -83,7 +84,7 @@ async def _once(
         if error.code() is grpc.StatusCode.UNAVAILABLE and not done and sent[0] == 1:
             raise UpstreamError(why) from None  # nobody was ever there
         # INTERNAL: how grpc.aio reports that the server ended the stream while it wrote; the next try says why.
-        if error.code() not in _AGAIN:
+        if error.code() not in _AGAIN or _TOO_LARGE in (error.details() or ""):
             raise UpstreamError(why) from None
     return pause, why
 
@@ -93,6 +94,8 @@ _AGAIN = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INTERNAL, grpc.Sta
 
 def _told(error: grpc.aio.AioRpcError) -> str:
     details = error.details() or ""
+    if _TOO_LARGE in details:
+        return f"a message is too large for the server; give a smaller --batch ({details})"
     if any(sign in details.lower() for sign in _OTHER_PORT):
         return f"no gRPC is spoken there; is it the port for HTTP, or one with TLS (grpcs://)? ({details})"
     if "SSL" in details or "certificate" in details.lower():

@@ -23,7 +23,7 @@ from granian.server.embed import Server
 from rulegen.errors import InputError, RulegenError
 from rulegen.listen.admission import Admission
 from rulegen.listen.grpc import Push
-from rulegen.listen.http import MOST_BODY, Http
+from rulegen.listen.http import Http
 from rulegen.listen.meters import Meters
 from rulegen.listen.tls import check_certificates, check_pair
 from rulegen.listen.tracing import spans
@@ -38,6 +38,7 @@ FORGET = 3_600.0  # seconds between two looks for what is older than the retenti
 PROBE = 2.0  # seconds between two looks whether the store can be written
 SETTLED = 2 * DAY  # ms after which an episode that was not seen again is packed
 STREAMS = 1_024  # under way at once; more are refused with RESOURCE_EXHAUSTED
+MOST_MESSAGE = 1 << 20  # bytes of one message of a stream: it is parsed in the loop, and each stream may hold one
 GRACE = 2.0  # seconds that streams, and then requests, get for their last answers
 HEADER = 5_000  # ms for a request's header, and for the next one's: so long a silent connection keeps its place
 AHEAD = 64 << 10  # bytes of a stream that are taken before they are read: what waits there, admission cannot see
@@ -182,7 +183,7 @@ def _grpc_server(wanted: Wanted, push: Push, named: list[str]) -> grpc.aio.Serve
     if wanted.grpc is None:
         return None
     options = [
-        ("grpc.max_receive_message_length", MOST_BODY),
+        ("grpc.max_receive_message_length", MOST_MESSAGE),
         ("grpc.so_reuseport", 0),
         ("grpc.http2.bdp_probe", 0),
         ("grpc.http2.lookahead_bytes", AHEAD),

@@ -116,6 +116,14 @@ def test_wrong_ports_and_schemes_are_guessed_at(tmp_path: Path) -> None:
                 asyncio.run(push_stream(url, [old(1)], **plain))
 
 
+def test_a_message_that_is_too_large_is_not_tried_again(tmp_path: Path) -> None:
+    big = [Episode(Labels({"alertname": "Big", "n": f"{n}", "text": "x" * 8_000}), old(n).span) for n in range(200)]
+    with listening(tmp_path / "s.db") as one:
+        with pytest.raises(UpstreamError, match="give a smaller --batch"):
+            send(one, "grpc", big, batch=200)
+        assert send(one, "grpc", big, batch=50) == 200
+
+
 def test_authorities_that_are_none(tmp_path: Path) -> None:
     empty = tmp_path / "ca.pem"
     empty.write_text("nothing")
