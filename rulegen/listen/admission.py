@@ -28,6 +28,7 @@ _GAIN = 0.125  # of a new deviation, as in RFC 6298
 _KEPT = 0.97  # of what commits weighed, at each new one
 _FIRST_COMMIT, _FIRST_ALERT = 0.02, 20e-6  # seconds, until something was measured
 _STALE = 1.0  # seconds without a commit in which half of what was measured is forgotten
+_HUNG = 0.25  # seconds after which a commit under way is looked at: who can wait no longer is told
 
 
 class Refusal(Enum):
@@ -50,7 +51,8 @@ class Writer(Protocol):
 @dataclass(slots=True, eq=False)
 class Batch:
     """Alerts, at least one, that are kept together or not at all. ``deadline`` is a time of ``time.monotonic``;
-    ``settled`` is called once, in the loop, with None when they are durable, else with why they are not."""
+    ``settled`` is called once, in the loop, with None when they are durable, else with why they are not. After
+    EXPIRED they may be yet, where a commit under way hung."""
 
     sightings: Sequence[Sighting]
     deadline: float
@@ -58,6 +60,7 @@ class Batch:
     received: float = 0.0  # when it was admitted, by the loop's clock
     taken: float = 0.0  # when its commit began; 0: it had none
     text: int = 0  # characters of its labels
+    told: bool = False  # ``settled`` was called
 
 
 @dataclass(slots=True)
@@ -102,6 +105,7 @@ class Admission:
         self._queued = 0  # alerts
         self._text = 0  # characters of those that wait, and of those in the commit under way
         self._busy, self._busy_since = 0, 0.0  # alerts in the commit under way
+        self._taken: Sequence[Batch] = ()  # those batches
         self._lag = 0.0  # seconds from the end of a commit until the loop comes to tell of it
         self._ended = time.monotonic()  # the last commit
         self._stopping = self._idle = False
@@ -109,6 +113,7 @@ class Admission:
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="commit", daemon=True)
         self._thread.start()
+        self._loop.call_later(_HUNG, self._look)
 
     @property
     def queued(self) -> int:
@@ -192,7 +197,7 @@ class Admission:
                 taken, expired = self._take(time.monotonic())
             refusal, seconds = self._commit(taken) if taken else (None, 0.0)
             with self._wake:
-                self._busy, self._ended = 0, time.monotonic()
+                self._busy, self._ended, self._taken = 0, time.monotonic(), ()
             if taken or expired:
                 self._loop.call_soon_threadsafe(self._settle, taken, expired, refusal, seconds, time.monotonic())
             if aside is not None:
@@ -220,7 +225,7 @@ class Admission:
             batch.taken = now
             taken.append(batch)
             alerts += len(batch.sightings)
-        self._busy, self._busy_since = alerts, now
+        self._busy, self._busy_since, self._taken = alerts, now, taken
         return taken, expired
 
     def _commit(self, taken: Sequence[Batch]) -> tuple[Refusal | None, float]:
@@ -244,9 +249,28 @@ class Admission:
             self.cost.measured(alerts, seconds)
             self._committed(alerts, len(taken), seconds)
         for batch in taken:
-            batch.settled(refusal)
+            _tell(batch, refusal)
         for batch in expired:
-            batch.settled(Refusal.EXPIRED)
+            _tell(batch, Refusal.EXPIRED)
+
+    def _look(self) -> None:
+        """While a commit hangs, tells those whose deadline comes; those that wait behind it free their places."""
+        now = time.monotonic()
+        with self._wake:
+            hangs = self._busy and now - self._busy_since > _HUNG
+            overdue = [one for one in (*self._taken, *self._queue) if one.deadline <= now] if hangs else []
+        if overdue:
+            self.leave(overdue)
+        for batch in overdue:
+            _tell(batch, Refusal.EXPIRED)
+        if self._thread.is_alive():
+            self._loop.call_later(_HUNG / 4, self._look)
+
+
+def _tell(batch: Batch, refusal: Refusal | None) -> None:
+    if not batch.told:
+        batch.told = True
+        batch.settled(refusal)
 
 
 def _end(done: asyncio.Future[None], error: Exception | None) -> None:

@@ -149,7 +149,7 @@ class Http:
 
         def look() -> None:  # most are settled before
             nonlocal watch
-            watch = self._loop.create_task(self._watched(protocol, done, deadline))
+            watch = self._loop.create_task(self._watched(protocol, done))
 
         timer = self._loop.call_later(LOOK, look)
         try:
@@ -158,8 +158,6 @@ class Http:
             timer.cancel()
             if watch is not None:
                 watch.cancel()
-        if refusal is Refusal.EXPIRED:
-            self._admission.leave([batch])
         if refusal is Refusal.GONE:
             freed = self._admission.leave([batch])  # none where its commit is under way: it is kept then
             self._meters.refused.labels(way.source, Refusal.GONE.value).inc(freed)
@@ -169,16 +167,11 @@ class Http:
         return refusal
 
     @staticmethod
-    async def _watched(protocol: Any, done: asyncio.Future[Refusal | None], deadline: float) -> None:
-        """Ends the wait for ``done`` when the client leaves, or when its deadline comes though the disk hangs."""
-        why = Refusal.GONE
-        try:
-            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                await protocol.client_disconnect()
-        except TimeoutError:
-            why = Refusal.EXPIRED
+    async def _watched(protocol: Any, done: asyncio.Future[Refusal | None]) -> None:
+        """Ends the wait for ``done`` when the client leaves."""
+        await protocol.client_disconnect()
         if not done.done():
-            done.set_result(why)
+            done.set_result(Refusal.GONE)
 
     async def _body(self, protocol: Any, length: str | None, deadline: float, way: _Way) -> tuple[bytes, int]:
         """The whole body, within its limits, and how much of it is counted as held. Raises Answer."""

@@ -41,6 +41,7 @@ STREAMS = 1_024  # under way at once; more are refused with RESOURCE_EXHAUSTED
 MOST_MESSAGE = 1 << 20  # bytes of one message of a stream: it is parsed in the loop, and each stream may hold one
 GRACE = 2.0  # seconds that streams, and then requests, get for their last answers
 HEADER = 5_000  # ms for a request's header, and for the next one's: so long a silent connection keeps its place
+ALIVE = 60_000  # ms after which a silent sender of streams is asked whether it is still there
 AHEAD = 64 << 10  # bytes of a stream that are taken before they are read: what waits there, admission cannot see
 
 
@@ -131,6 +132,7 @@ async def _serve(wanted: Wanted, journal: Journal, ready: Callable[[str], None])
     loop = asyncio.get_running_loop()
     gc.collect()
     gc.freeze()  # what the libraries made is there to stay: a collection that walks it takes a tenth of a second
+    gc.set_threshold(50_000, 20, 50)  # what waits for its commit lives in no cycle, and would only be walked
     meters, traced, stored = Meters(), spans(), 0
 
     def committed(alerts: int, batches: int, seconds: float) -> None:
@@ -187,6 +189,8 @@ def _grpc_server(wanted: Wanted, push: Push, named: list[str]) -> grpc.aio.Serve
         ("grpc.so_reuseport", 0),
         ("grpc.http2.bdp_probe", 0),
         ("grpc.http2.lookahead_bytes", AHEAD),
+        ("grpc.keepalive_time_ms", ALIVE),
+        ("grpc.keepalive_timeout_ms", ALIVE // 3),
     ]
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=STREAMS)
     server.add_generic_rpc_handlers((push.handler(),))

@@ -250,6 +250,36 @@ def test_who_waits_for_a_disk_that_hangs_is_told_at_the_deadline(server: Listeni
     assert post(server, [alert("HangsNoMore", NOW - 600, NOW - 300)]).status_code == 200
 
 
+def test_a_stream_is_told_at_the_deadline_too(server: Listening) -> None:
+    held = sqlite3.connect(server.store, isolation_level=None)
+    held.execute("BEGIN IMMEDIATE")
+
+    async def play() -> None:
+        async with grpc.aio.insecure_channel(server.grpc) as channel:
+            call = channel.stream_stream(PUSH)()
+            began = time.monotonic()
+            for number in (1, 2):  # the second waits behind the commit that hangs
+                await call.write(batch(number, "HangsInAStream", timeout_ms=1_000))
+                await asyncio.sleep(0.1)
+            told: list[tuple[int, int]] = []
+            async with asyncio.timeout(3):
+                while len(told) < 2:
+                    ack = Ack.FromString(await call.read())
+                    told += [(one.sequence, one.code) for one in ack.refused]
+            assert sorted(set(told)) == [(1, 4), (2, 4)] and time.monotonic() - began > 0.9
+            held.close()
+            await call.write(batch(3, "HangsNoMoreInAStream"))
+            await call.done_writing()
+            async with asyncio.timeout(10):
+                assert Ack.FromString(await call.read()).sequence == 3
+
+    try:
+        asyncio.run(play())
+    finally:
+        held.close()
+    assert kept(server, "HangsNoMoreInAStream")
+
+
 def test_a_big_body_costs_the_others_little(server: Listening) -> None:
     body = json.dumps([{"labels": {"alertname": f"Big{n}", "": "x"}} for n in range(150_000)]).encode()
     with ThreadPoolExecutor(1) as pool, httpx.Client(timeout=60) as client:
