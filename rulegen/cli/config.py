@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from typer.core import TyperCommand
-
-from rulegen.cli.options import CONFIG, Declared, declared
+from rulegen.cli.options import CONFIG, Declared, Grouped, declared
 from rulegen.errors import InputError
 
 DEFAULT = Path("rulegen.toml")
@@ -28,7 +26,7 @@ ORIGINS = "rulegen.origins"  # in a context's meta: parameter → where its valu
 Commands = Mapping[str, Callable[..., Any]]  # by name, as :func:`rulegen.cli.options.flat` made them
 
 
-class Configured(TyperCommand):
+class Configured(Grouped):
     """A command whose options the configuration file and the environment may set. ``commands`` are all such."""
 
     commands: Commands = {}  # noqa: RUF012 # set once, by :func:`configured_by`

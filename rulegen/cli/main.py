@@ -17,7 +17,7 @@ from rulegen.cli.listen import listen
 from rulegen.cli.log import choose, say
 from rulegen.cli.model import app as model
 from rulegen.cli.nightly import nightly
-from rulegen.cli.options import bare, flat
+from rulegen.cli.options import Grouped, Told, bare, flat
 from rulegen.cli.pr import pr
 from rulegen.cli.push import push
 from rulegen.cli.query import query
@@ -35,8 +35,11 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
     name="rulegen",
+    cls=Told,
     help="Alert history in, better Prometheus rules out, and only those that the replay proved.",
     add_completion=False,
+    rich_markup_mode=None,  # Rich takes longer to import than all else
+    context_settings={"max_content_width": 120},
     pretty_exceptions_enable=False,
 )
 
@@ -61,10 +64,8 @@ COMMANDS = {one.__name__: flat(one) for one in _SET}
 for _name, _command in COMMANDS.items():
     _more = {"allow_extra_args": True} if _name == "pr" else {}
     app.command(cls=configured_by(COMMANDS), context_settings=_more)(_command)
-app.command()(bare(init))
-app.command()(demo)
-app.command()(listen)
-app.command()(push)
+for _other in (bare(init), demo, listen, push):
+    app.command(cls=Grouped)(_other)
 app.add_typer(model, name="model")
 
 

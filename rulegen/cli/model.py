@@ -7,14 +7,18 @@ from typing import Annotated
 
 import typer
 
-from rulegen.cli.options import Judging, Quiet, Server, What, Where, bare
+from rulegen.cli.options import Grouped, Judging, Quiet, Server, Told, What, Where, bare
 
-app = typer.Typer(help="Language models: which are installed, what they are, and how to fine-tune one.")
+app = typer.Typer(
+    cls=Told,
+    help="Language models: which are installed, what they are, and how to fine-tune one.",
+    rich_markup_mode=None,
+)
 
 Which = Annotated[str, typer.Argument(help="Name of a model that ships, or path of a GGUF file.", metavar="MODEL")]
 
 
-@app.command("list")
+@app.command("list", cls=Grouped)
 def list_models() -> None:
     """The models that ship with rulegen, with licence and SHA-256."""
     from rulegen.cli.modelling import show_list
@@ -22,7 +26,7 @@ def list_models() -> None:
     show_list()
 
 
-@app.command()
+@app.command(cls=Grouped)
 def info(model: Which) -> None:
     """What a model is: its licence, SHA-256, what its file says of itself, and its card where one ships."""
     from rulegen.cli.modelling import show_info
@@ -30,7 +34,7 @@ def info(model: Which) -> None:
     show_info(model)
 
 
-@app.command()
+@app.command(cls=Grouped)
 def verify(
     models: Annotated[
         list[str] | None, typer.Argument(help="Names or paths; all that ship without any.", metavar="MODEL...")
@@ -42,7 +46,7 @@ def verify(
     raise typer.Exit(verify_all(tuple(models or ())))
 
 
-@app.command()
+@app.command(cls=Grouped)
 @bare
 def label(
     out: Annotated[Path, typer.Option("--out", help="File to write, .jsonl.gz.", metavar="FILE")],
@@ -60,7 +64,7 @@ def label(
     run_label(sources, settings, out, strict=what.strict, quiet=quiet)
 
 
-@app.command()
+@app.command(cls=Grouped)
 def finetune(
     base: Annotated[
         Path, typer.Option("--base", help="Folder with a model as transformers writes it.", metavar="DIR")

@@ -15,6 +15,7 @@ from types import UnionType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from rulegen.core.durations import format_duration
 from rulegen.core.settings import Settings
@@ -27,6 +28,29 @@ CONFIG = "config"  # the parameter of the configuration file, which only :mod:`r
 def opt(flag: str, text: str, panel: str | None = None, metavar: str | None = None) -> typer.models.OptionInfo:
     option: typer.models.OptionInfo = typer.Option(flag, help=text, rich_help_panel=panel, metavar=metavar)
     return option
+
+
+class Grouped(TyperCommand):
+    """A command whose ``--help`` shows the options by group. Typer does so through Rich only, whose import takes a
+    third of the time that help takes."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            if (record := param.get_help_record(ctx)) is not None:
+                kind = "Arguments" if param.param_type_name == "argument" else "Options"
+                groups.setdefault(getattr(param, "rich_help_panel", None) or kind, []).append(record)
+        for title in sorted(groups, key=lambda one: (one != "Arguments", one != "Options")):  # else as declared
+            with formatter.section(title):
+                formatter.write_dl(groups[title])
+
+
+class Told(TyperGroup):
+    """Commands whose first sentence stands in the group's ``--help``, and not only its beginning."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(1_000)) for name, one in self.commands.items()])
 
 
 Files = list[Path]
