@@ -17,8 +17,8 @@ from transformers import Qwen2Config, Qwen2ForCausalLM  # noqa: E402
 from rulegen.errors import InputError  # noqa: E402
 from rulegen.propose.llama import load  # noqa: E402
 from rulegen.train.model.examples import Source, read_material, texts  # noqa: E402
-from rulegen.train.model.export import load_folder  # noqa: E402
 from rulegen.train.model.finetune import Wanted, finetune  # noqa: E402
+from rulegen.train.model.folder import load_folder  # noqa: E402
 from rulegen.train.model.presets import PRESETS, build  # noqa: E402
 from rulegen.train.model.tokenizer import train_tokenizer  # noqa: E402
 from rulegen.train.model.training import Rhythm, Schedule, settle  # noqa: E402

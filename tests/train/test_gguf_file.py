@@ -20,7 +20,8 @@ from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM 
 from rulegen.errors import InputError, ModelError  # noqa: E402
 from rulegen.models import read_manifest  # noqa: E402
 from rulegen.train.model.examples import Source, read_material, texts  # noqa: E402
-from rulegen.train.model.export import PROBES, export, load_folder, main, pin_in  # noqa: E402
+from rulegen.train.model.export import PROBES, export, main, pin_in  # noqa: E402
+from rulegen.train.model.folder import load_folder  # noqa: E402
 from rulegen.train.model.gguf_file import Naming, check_tokens, rotated, write_gguf  # noqa: E402
 from rulegen.train.model.presets import Preset, build  # noqa: E402
 from rulegen.train.model.tokenizer import train_tokenizer  # noqa: E402

@@ -19,6 +19,7 @@ from rulegen.errors import InputError  # noqa: E402
 from rulegen.train.model.batches import Epochs, Row, encode  # noqa: E402
 from rulegen.train.model.evaluation import evaluate, greedy, kind, scores  # noqa: E402
 from rulegen.train.model.examples import Example, Material, Source, Tried, read_material, texts  # noqa: E402
+from rulegen.train.model.folder import load_folder  # noqa: E402
 from rulegen.train.model.presets import PRESETS, build  # noqa: E402
 from rulegen.train.model.pretrain import main, pretrain, read_options  # noqa: E402
 from rulegen.train.model.tokenizer import END, START, train_tokenizer  # noqa: E402
@@ -152,6 +153,20 @@ def test_the_same_command_makes_the_same_model(tmp_path: Path) -> None:
         assert pretrain(read_options([*command, "--threads", "1", "--tests", "5"]), lambda _: None)
     a, b = ((tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("a", "b"))
     assert a == b
+
+
+def test_a_run_may_begin_with_a_model(tmp_path: Path) -> None:
+    lines = write_lines(tmp_path / "toy.jsonl")
+    command = ["--data", str(lines), "--steps", "2", "--tokens", "512", "--threads", "1", "--tests", "5"]
+    first = [*command, "--preset", "tiny", "--vocabulary", "400", "--out", str(tmp_path / "a")]
+    assert pretrain(read_options(first), lambda _: None)
+    # Another preset and vocabulary by default: both are those of the model.
+    second = [*command, "--begin", str(tmp_path / "a" / "model"), "--rate", "1e-12", "--out", str(tmp_path / "b")]
+    assert pretrain(read_options(second), lambda _: None)
+    began, ended = (load_folder(tmp_path / run / "model") for run in "ab")
+    assert began[1].get_vocab() == ended[1].get_vocab() and len(ended[1]) <= 400
+    for name, one in began[0].named_parameters():
+        assert torch.allclose(one, ended[0].get_parameter(name), atol=1e-6), name
 
 
 def test_one_that_stops_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,6 +52,7 @@ def write_card(
 def _recipe_rows(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("preset", str(recipe["preset"])),
+        *([("begins with", recipe["begin"])] if recipe.get("begin") else []),
         ("seed", str(recipe["seed"])),
         ("steps", f"{recipe['steps']}" + ("" if recipe["steps"] == recipe["of"] else f" of {recipe['of']}")),
         ("tokens read", f"{recipe['tokens']:,}"),

@@ -19,11 +19,11 @@ from rulegen.errors import InputError, RulegenError
 from rulegen.models import NAME, Pin, digest, read_manifest, write_manifest
 from rulegen.propose.prompt import TERSE
 from rulegen.train.model.card import write_card
-from rulegen.train.model.pretrain import MODEL, RECIPE
+from rulegen.train.model.folder import MODEL, RECIPE, load_folder
 from rulegen.train.model.training import LOG
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    pass
 
 # Read back in llama.cpp after each export: what prompts hold, and what they might.
 PROBES = (
@@ -63,28 +63,6 @@ def check_name(out: Path) -> None:
     """Raises InputError for a file that could not be pinned."""
     if not re.fullmatch(NAME, out.name) or out.suffix != ".gguf":
         raise InputError(f"{out}: a model's file is named with letters, digits, dots, dashes, underscores, and .gguf")
-
-
-def load_folder(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
-    """The model and the tokenizer in a folder as transformers writes it; code in the folder is never run.
-
-    Raises InputError where there is none.
-    """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    if not (folder / "config.json").is_file():
-        what = "a GGUF file" if folder.suffix == ".gguf" else "no folder with a config.json"
-        raise InputError(f"{folder}: {what}; give a folder with a model as transformers writes it")
-    try:
-        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # a folder can be wrong in as many ways as transformers has readers
-        raise InputError(f"{folder}: transformers cannot read this model: {str(error).splitlines()[0]}") from None
-    if not getattr(tokenizer, "is_fast", False):
-        raise InputError(f"{folder}: the tokenizer has no tokenizer.json")
-    return model, tokenizer
 
 
 def pin_in(manifest: Path, pin: Pin) -> None:

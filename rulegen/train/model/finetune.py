@@ -15,8 +15,8 @@ from rulegen.errors import InputError
 from rulegen.train.model.batches import Epochs, encode
 from rulegen.train.model.evaluation import evaluate
 from rulegen.train.model.examples import Source, read_material
-from rulegen.train.model.export import check_name, export, load_folder
-from rulegen.train.model.pretrain import MODEL, RECIPE
+from rulegen.train.model.export import check_name, export
+from rulegen.train.model.folder import MODEL, RECIPE, load_folder
 from rulegen.train.model.training import Rhythm, Run, Say, Schedule, settle
 
 _PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")

@@ -1,10 +1,11 @@
-"""Trains a small model from nothing on labelled clusters.
+"""Trains a small model on labelled clusters.
 
 python -m rulegen.train.model.pretrain --data DIR --preset small --out RUN --steps 4000
 
 ``--data`` may be given several times, each with a weight (``pairs.jsonl=0.5``). Stopped by Ctrl-C or
 ``--stop-after``, the same command goes on from the last checkpoint. With more ``--steps`` a finished run goes on from
-where its learning rate had not begun to fall, on whatever data there are by then.
+where its learning rate had not begun to fall, on whatever data there are by then. With ``--begin RUN/model`` a new
+run begins with the weights and the tokenizer of a model, of whatever size, and not from nothing.
 """
 
 from __future__ import annotations
@@ -24,25 +25,23 @@ from rulegen.train.model.again import asked_again
 from rulegen.train.model.batches import Epochs, encode
 from rulegen.train.model.evaluation import evaluate
 from rulegen.train.model.examples import Example, Material, Source, read_material, read_source, texts
+from rulegen.train.model.folder import MODEL, RECIPE, load_folder
 from rulegen.train.model.presets import PRESETS, build
 from rulegen.train.model.tokenizer import SIZE, train_tokenizer
 from rulegen.train.model.training import Rhythm, Run, Say, Schedule, settle
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 STOPPED = 130  # exit code
-MODEL, RECIPE = (
-    "model",
-    "recipe.json",
-)  # in the run's folder: the model as transformers writes it, and how it was made
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What the command line says. ``held_out`` is the share of worlds for the test, ``tests`` how many examples of
     each source are evaluated, ``longest`` the most tokens of an example, ``again`` the share of questions that are
-    also asked with verdicts; ``answers`` are taught to a question at a time, 1: the best alone."""
+    also asked with verdicts; ``answers`` are taught to a question at a time, 1: the best alone; ``begin`` is the
+    folder of a model to begin with."""
 
     sources: tuple[Source, ...]
     preset: str
@@ -60,6 +59,7 @@ class Wanted:
     threads: int = 2
     half: bool = True
     device: str = "cpu"
+    begin: Path | None = None
 
 
 def pretrain(wanted: Wanted, say: Say) -> bool:
@@ -74,7 +74,9 @@ def pretrain(wanted: Wanted, say: Say) -> bool:
         raise InputError(f"no example fits into {wanted.longest} tokens (--longest)")
     tests = {name: _sample(material.test, name, wanted) for name in material.weights}
     say(f"{len(examples)} examples to learn from, {len(material.test)} to test with; {dropped} are too long")
-    model = build(PRESETS[wanted.preset], len(tokenizer), wanted.seed)
+    model: PreTrainedModel = build(PRESETS[wanted.preset], len(tokenizer), wanted.seed)
+    if wanted.begin is not None:
+        model = load_folder(wanted.begin)[0]
     say(f"{model.num_parameters():,} weights, a vocabulary of {len(tokenizer)}")
     run = Run(model, wanted.schedule, wanted.folder, tokenizer.eos_token_id, half=wanted.half, device=wanted.device)
     run.resume(say)
@@ -101,6 +103,10 @@ def _tokenizer(wanted: Wanted, material: Material, say: Say) -> PreTrainedTokeni
 
     if (wanted.folder / MODEL / "tokenizer.json").exists():
         return PreTrainedTokenizerFast.from_pretrained(wanted.folder / MODEL)
+    if wanted.begin is not None:
+        tokenizer = load_folder(wanted.begin)[1]
+        tokenizer.save_pretrained(wanted.folder / MODEL)
+        return tokenizer
     say("training the tokenizer")
     tokenizer = train_tokenizer(texts(material.train), wanted.vocabulary)
     tokenizer.save_pretrained(wanted.folder / MODEL)
@@ -116,6 +122,7 @@ def _sample(examples: Sequence[Example], source: str, wanted: Wanted) -> list[Ex
 def _write_recipe(wanted: Wanted, material: Material, run: Run, examples: int) -> None:
     record: dict[str, Any] = {
         "preset": wanted.preset,
+        "begin": str(wanted.begin or ""),
         "seed": wanted.seed,
         "steps": run.place.step,
         "of": wanted.schedule.steps,
@@ -140,6 +147,7 @@ def read_options(arguments: Sequence[str]) -> Wanted:
     add("--data", action="append", required=True, metavar="PATH[=WEIGHT]", help="folder of shards, or JSONL")
     add("--preset", choices=sorted(PRESETS), default="small")
     add("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
+    add("--begin", type=Path, metavar="DIR", help="folder of a model to begin with")
     add("--steps", type=int, default=4_000)
     add("--rate", type=float, help="highest learning rate (the preset's)")
     add("--tokens", type=int, default=8_192, help="a batch, padding included")
@@ -188,6 +196,7 @@ def read_options(arguments: Sequence[str]) -> Wanted:
         threads=given.threads,
         half=not given.full_precision,
         device=given.device,
+        begin=given.begin,
     )
 
 
