@@ -264,8 +264,7 @@ async def _upkeep(journal: Journal, admission: Admission, retention: int) -> Non
     loop = asyncio.get_running_loop()
     packed = forgot = loop.time()
     while True:
-        await asyncio.sleep(CHECKPOINT)
-        with suppress(RulegenError):
+        with suppress(RulegenError):  # at once, too: one that is killed again and again would let the log grow
             if await asyncio.to_thread(journal.checkpoint) > LONGEST_LOG:
                 await admission.aside(partial(_all, journal))
         now = time.time_ns() // 1_000_000
@@ -277,6 +276,7 @@ async def _upkeep(journal: Journal, admission: Admission, retention: int) -> Non
             if loop.time() - forgot > FORGET:
                 forgot = loop.time()
                 await admission.aside(partial(journal.forget, now - retention))
+        await asyncio.sleep(CHECKPOINT)
 
 
 async def _probing(journal: Journal, admission: Admission) -> None:
