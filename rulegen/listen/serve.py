@@ -132,7 +132,6 @@ async def _serve(wanted: Wanted, journal: Journal, ready: Callable[[str], None])
     loop = asyncio.get_running_loop()
     gc.collect()
     gc.freeze()  # what the libraries made is there to stay: a collection that walks it takes a tenth of a second
-    gc.set_threshold(50_000, 20, 50)  # what waits for its commit lives in no cycle, and would only be walked
     meters, traced, stored = Meters(), spans(), 0
 
     def committed(alerts: int, batches: int, seconds: float) -> None:
