@@ -1,4 +1,4 @@
-"""The ready jobs that review in CI, run as they are written: their own shell lines, in a clone as the forge makes it."""
+"""The ready jobs that review in CI, run as they are written: their shell lines, in a clone as the forge makes it."""
 
 from __future__ import annotations
 
