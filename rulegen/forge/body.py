@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from rulegen.emit.markdown import code, plain
+from rulegen.emit.markdown import code, plain, unlinked
 from rulegen.emit.words import number, one_line, share
 from rulegen.forge.branch import Draft
 from rulegen.forge.claim import Claim, Claims, Timeline
@@ -22,13 +22,13 @@ def title(claims: Sequence[Claim]) -> str:
     if len(claims) != 1:
         return f"Quieter alerts: {len(claims)} changes that a replay proved"
     verb = "Put back" if claims[0].change == "revert" else "Quieter"
-    text = one_line(f"{verb} {claims[0].old.name}: {claims[0].words}").replace("`", "'")
+    text = unlinked(f"{verb} {claims[0].old.name}: {claims[0].words}").replace("`", "'")
     return text if len(text) <= TITLE else text[: TITLE - 1] + "…"
 
 
 def commit_message(claims: Sequence[Claim]) -> str:
     lines = [title(claims), ""]
-    lines += [f"{one.id} {one_line(one.old.name)}: {one_line(one.note).split(': ', 2)[-1]}" for one in claims]
+    lines += [f"{one.id} {unlinked(one.old.name)}: {unlinked(one.note).split(': ', 2)[-1]}" for one in claims]
     return "\n".join(lines)
 
 

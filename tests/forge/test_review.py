@@ -102,7 +102,7 @@ def test_only_what_the_branch_changed_counts(team: Team, review: Review) -> None
 def test_names_are_quoted(team: Team, review: Review) -> None:
     proposed(team, TEXT.replace("alert: QueueLong", "alert: 'Queue @all | <img src=x>'"))
     said = review()
-    assert r"Queue \@all \| \<img src=x\>" in said
+    assert "Queue \\@\u200ball \\\\| \\<img src=x\\>" in said
 
 
 @pytest.mark.parametrize(
