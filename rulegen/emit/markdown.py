@@ -12,7 +12,7 @@ from rulegen.emit.words import change, counted, delay, kept, number, one_line, s
 
 LIMIT = 50  # suggestions and refusals each; the rest is counted
 _ACTIVE = re.compile(r"([\\`*_{}\[\]()<>#+!|~@&$])")
-# What forges make links, mentions and commands of once Markdown is done with a text, so that no escape keeps them off.
+# What forges make links, mentions and commands of once Markdown is done with a text: no escape keeps them off.
 _REFERENCE = re.compile(
     r"(?<=[@#!~&$%^])(?=[\w\"\[])|(?<=\bGH-)(?=\d)|(?<=:)(?=//)|(?<=\bwww)(?=\.)|^(?=/)", re.IGNORECASE
 )
@@ -26,13 +26,13 @@ def markdown(report: Report, problems: Mapping[str, str]) -> str:
 
 
 def plain(text: str) -> str:
-    """``text`` as Markdown that says just that: one line, nothing in it is markup, a mention, a reference or a link."""
+    """``text`` as Markdown that says just that: one line, no markup, mention, reference or link in it."""
     return _ACTIVE.sub(r"\\\1", unlinked(text))
 
 
 def unlinked(text: str) -> str:
-    """``text`` in one line, in which nothing mentions anybody, refers to an issue (and so closes it, once it is merged)
-    or becomes a link, where no Markdown is read: in a title, in a commit."""
+    """``text`` in one line, in which nothing mentions anybody, refers to an issue (and so closes it, once it is
+    merged) or becomes a link, where no Markdown is read: in a title, in a commit."""
     return _REFERENCE.sub(_BREAK, one_line(text))
 
 
