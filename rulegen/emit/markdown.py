@@ -12,10 +12,11 @@ from rulegen.emit.words import change, counted, delay, kept, number, one_line, s
 
 LIMIT = 50  # suggestions and refusals each; the rest is counted
 _ACTIVE = re.compile(r"([\\`*_{}\[\]()<>#+!|~@&$])")
-# What forges make links, mentions and commands of once Markdown is done with a text: no escape keeps them off.
+# What forges make links, mentions and commands of once Markdown is done with a text, so that no escape helps.
 _REFERENCE = re.compile(
     r"(?<=[@#!~&$%^])(?=[\w\"\[])|(?<=\bGH-)(?=\d)|(?<=:)(?=//)|(?<=\bwww)(?=\.)|^(?=/)", re.IGNORECASE
 )
+ROOM = 60_000  # characters of a request or a comment: GitHub takes 65,536 at most, and people write there too
 _BREAK = "\u200b"  # of no width
 _PIPE = "\\|"
 
@@ -26,13 +27,13 @@ def markdown(report: Report, problems: Mapping[str, str]) -> str:
 
 
 def plain(text: str) -> str:
-    """``text`` as Markdown that says just that: one line, no markup, mention, reference or link in it."""
+    """``text`` as Markdown that says just that: one line without markup, mentions, references and links."""
     return _ACTIVE.sub(r"\\\1", unlinked(text))
 
 
 def unlinked(text: str) -> str:
-    """``text`` in one line, in which nothing mentions anybody, refers to an issue (and so closes it, once it is
-    merged) or becomes a link, where no Markdown is read: in a title, in a commit."""
+    """``text`` in one line where no Markdown is read, in a title or a commit: nothing in it mentions anybody, is
+    a link or refers to an issue (and so closes it, once it is merged)."""
     return _REFERENCE.sub(_BREAK, one_line(text))
 
 
@@ -42,6 +43,22 @@ def code(text: str) -> str:
     fence = "`" * (max(map(len, re.findall("`+", flat)), default=0) + 1)
     space = " " if "`" in flat or not flat.strip() else ""
     return f"{fence}{space}{flat}{space}{fence}"
+
+
+def fitted(lines: Iterable[str], most: int) -> list[str]:
+    """Whole ``lines``, as far as ``most`` characters go, and how many were left out."""
+    every, kept = list(lines), list[str]()
+    for line in every:
+        most -= len(line) + 1
+        if most < 0:
+            return [*kept, "", f"… and {len(every) - len(kept)} more lines, for which there is no room here"]
+        kept.append(line)
+    return kept
+
+
+def clipped(text: str, most: int = 1000) -> str:
+    """``text``, cut after ``most`` characters."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _lines(report: Report, problems: Mapping[str, str]) -> Iterator[str]:

@@ -63,7 +63,7 @@ def test_a_cell_is_one_cell_and_says_what_was_given(text: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_code_says_what_was_given(text: str) -> None:
-    _kinds, found, spans = seen(f"It says {code(text)} here.")
+    _, found, spans = seen(f"It says {code(text)} here.")
     assert spans == " ".join(text.splitlines()) and found == "It says  here."
 
 
