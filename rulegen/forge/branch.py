@@ -1,8 +1,8 @@
 """The branch of a request: built on the base without a work tree, and never over what somebody else put there.
 
-A branch of ours is one commit on what the base was then, and ends with a line that names that commit and its own tree.
-So a commit that a person amended, added or put below is told from ours, whoever it says has made it, and what the base
-held before it was written anew is not taken for a person's.
+A branch of ours is one commit on what the base was then, and its message ends with a line that names that base and
+the commit's own tree. So what a person amended, added or put below is told from ours, whoever it says has made it,
+and what the base held before it was written anew is not taken for a person's.
 """
 
 from __future__ import annotations
