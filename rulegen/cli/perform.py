@@ -119,7 +119,7 @@ def find(
         resource.of([(source.path, source.text) for source in found.sources])
     tell(found, strict)
     found = replace(found, history=bounded(overviewed(found.history), sources.interval))
-    who = proposer(asked, demote=settings.demote, seed=settings.seed, strict=strict)
+    who = proposer(asked, demote=settings.demote, seed=settings.seed, strict=strict, deadline=deadline)
     desk, report = study(
         found.history,
         settings,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rulegen.core.candidate import Proposal
 from rulegen.core.cluster import Cluster
+from rulegen.core.deadline import ENDLESS, Deadline
 from rulegen.core.durations import MINUTE, SECOND
 from rulegen.desk import Ask, Propose
 from rulegen.errors import InputError, ModelError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 SEARCH, MODEL = "search", "model"
 AUTO, TERSE, EXPLAINED = "auto", "terse", "explained"
 THREADS, CONTEXT = 2, 4096
+CONNECTING = 0.1  # of the time that is left, at most
 QUICK = 64 << 20  # bytes of a model's file up to which dozens of its answers take a second or two
 
 
@@ -80,8 +82,9 @@ def check(asked: Asked) -> None:
         root(asked.url)
 
 
-def proposer(asked: Asked, *, demote: bool, seed: int, strict: bool) -> Proposer:
-    """Loads the model where one is asked for. One that can't be loaded degrades the run to search, which says so.
+def proposer(asked: Asked, *, demote: bool, seed: int, strict: bool, deadline: Deadline = ENDLESS) -> Proposer:
+    """Loads the model where one is asked for. One that can't be loaded degrades the run to search, which says so; a
+    server may take a tenth of the time up to ``deadline`` to say which models it has.
 
     Raises ModelError for it with ``strict``.
     """
@@ -94,7 +97,7 @@ def proposer(asked: Asked, *, demote: bool, seed: int, strict: bool) -> Proposer
     from rulegen.propose.asking import AskingModel, Manner
 
     try:
-        model, trained, quick = _connected(asked) if asked.url else _loaded(asked)
+        model, trained, quick = _connected(asked, deadline) if asked.url else _loaded(asked)
     except ModelError as error:
         if strict:
             raise
@@ -120,10 +123,11 @@ def _loaded(asked: Asked) -> tuple[LanguageModel, bool, bool]:
     return model, model.trained or path.name in {pin.file for pin in known}, path.stat().st_size <= QUICK
 
 
-def _connected(asked: Asked) -> tuple[LanguageModel, bool, bool]:
+def _connected(asked: Asked, deadline: Deadline) -> tuple[LanguageModel, bool, bool]:
     from rulegen.propose.endpoint import connect
 
-    return connect(asked.url, asked.model_name, timeout_s=asked.timeout / SECOND), False, False
+    until = deadline.part(CONNECTING).at
+    return connect(asked.url, asked.model_name, timeout_s=asked.timeout / SECOND, until=until), False, False
 
 
 def _search(templates: Sequence[Template]) -> Propose:

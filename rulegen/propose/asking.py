@@ -22,6 +22,8 @@ from rulegen.propose.polish import polish
 from rulegen.propose.refused import Refused
 from rulegen.templates.template import Template
 
+HOPELESS = 3  # rules about which a model said nothing of use, and nothing of use before: it is asked no more
+
 
 @dataclass(frozen=True, slots=True)
 class Manner:
@@ -39,7 +41,11 @@ class Manner:
 
 
 class AskingModel:
-    """Proposes what ``model`` answers, in the ``manner`` given. ``notes`` says what went wrong, for the report."""
+    """Proposes what ``model`` answers, in the ``manner`` given. ``notes`` says what went wrong, for the report.
+
+    What is wrong with one rule (its texts are longer than the context holds) is no reason to leave the others to
+    search: whoever may name a pod could switch the model off.
+    """
 
     def __init__(
         self,
@@ -50,8 +56,8 @@ class AskingModel:
         now: Clock = time.monotonic,
     ) -> None:
         self._model, self._templates, self._manner, self._seed, self._now = model, templates, manner, seed, now
-        self._answers = self._unused = self._useless = self._unrevised = 0
-        self._failure = ""
+        self._answers = self._unused = self._useless = self._unrevised = self._unheard = 0
+        self._unfit = self._failure = self._too_long = ""
 
     def __call__(
         self, cluster: Cluster, rounds: Sequence[Sequence[Trial]], deadline: Deadline
@@ -72,13 +78,12 @@ class AskingModel:
             if found or self._failure:
                 return found or None
             if not rounds:
-                self._useless += not deadline.passed
                 return None
         return polish(cluster, offers, self._templates, trials, self._manner.polish)
 
     def _asked(self, question: Question, deadline: Deadline) -> tuple[Proposal, ...]:
         """The proposals that came in time; none, and the reason kept, when the model fails."""
-        found = []
+        found, before = list[Proposal](), self._answers
         until = min(deadline.at, self._now() + self._manner.answer_s * self._manner.samples)
         try:
             draw = most_said if self._manner.often else sample
@@ -86,15 +91,22 @@ class AskingModel:
                 self._answers += 1
                 if isinstance(one, Refused):
                     self._unused += 1
+                    self._unfit = one.reason
                 else:
                     found.append(one)
         except TooLong as error:
-            if not question.round:
-                self._failure = str(error)
-            self._unrevised += 1
+            if question.round:
+                self._unrevised += 1
+            else:
+                self._unheard += 1
+                self._too_long = str(error)
         except ModelError as error:
             if not deadline.passed:  # not its fault: others are asked about first, and longer
                 self._failure = str(error)
+        if not found and not question.round and self._answers > before and not deadline.passed:
+            self._useless += 1
+            if self._useless == HOPELESS and self._unused == self._answers:
+                self._failure = f"nothing that it said of the first {HOPELESS} rules was of use"
         return tuple(found)
 
     @property
@@ -103,11 +115,24 @@ class AskingModel:
         if self._failure:
             found.append(f"the model failed, so search proposed instead from there on: {self._failure}")
         if self._unused:
-            found.append(f"{self._unused} of the model's {self._answers} answers could not be used")
+            found.append(
+                f"{self._unused} of the model's {self._answers} answers could not be used, the last because "
+                f"{self._unfit}"
+            )
         if self._useless:
-            found.append(f"for {self._useless} rules the model said nothing of use, so search proposed instead")
+            found.append(
+                f"for {_counted(self._useless, 'rule')} the model said nothing of use, so search proposed instead"
+            )
+        if self._unheard:
+            found.append(
+                f"for {_counted(self._unheard, 'rule')} the question was too long, so search proposed instead: {self._too_long}"
+            )
         if self._unrevised and not self._failure:
             found.append(
-                f"{self._unrevised} times the model's context was too small to tell it what had come of its answers"
+                f"{_counted(self._unrevised, 'time')} the model's context was too small to tell it what had come of its answers"
             )
         return tuple(found)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

@@ -8,10 +8,13 @@ anything. Every failure is one line that begins with the URL; no message holds t
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 import httpx
 
@@ -21,6 +24,7 @@ from rulegen.errors import InputError, ModelError
 TOKEN = "RULEGEN_MODEL_TOKEN"
 BODY_LIMIT = 1 << 20  # bytes of one answer, unpacked; a proposal has some hundred
 _SHOWN = 200  # characters of what a server says
+_SLACK = 0.5  # seconds after which an answer that the client should have given up is left behind
 
 _FORMS = ("schema", "grammar", "free")
 _REFUSED = (400, 404, 415, 422, 500, 501)  # what servers answer to a form that they do not know
@@ -83,10 +87,34 @@ class Endpoint:
         return self._exchange("POST", "/chat/completions", body, until)
 
     def _exchange(self, method: str, path: str, body: Mapping[str, object] | None, until: float) -> tuple[int, bytes]:
-        """Status and whole body of one answer. Raises ModelError."""
+        """Status and whole body of one answer. Raises ModelError, at ``until`` at the latest.
+
+        The client's own timeouts are for each read: a name that takes long to look up, or headers that come byte by
+        byte, would pass them all. So it works in a thread, and what is not there in time is left behind with it.
+        """
         left = until - self.now()
         if left <= 0:
             raise self._too_slow()
+        outcome: SimpleQueue[tuple[int, bytes] | Exception] = SimpleQueue()
+
+        def work() -> None:
+            try:
+                outcome.put(self._sent(method, path, body, until, left))
+            except Exception as error:
+                outcome.put(error)  # raised by who waits
+
+        Thread(target=work, name="model", daemon=True).start()
+        try:
+            found = outcome.get(timeout=left + _SLACK)
+        except Empty:
+            raise self._too_slow() from None
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _sent(
+        self, method: str, path: str, body: Mapping[str, object] | None, until: float, left: float
+    ) -> tuple[int, bytes]:
         content = None if body is None else json.dumps(body, ensure_ascii=True).encode()
         headers = {"Content-Type": "application/json"}
         try:
@@ -151,11 +179,12 @@ def connect(
     name: str = "",
     *,
     timeout_s: float = 120.0,
+    until: float = math.inf,
     transport: httpx.BaseTransport | None = None,
     now: Clock = time.monotonic,
 ) -> Endpoint:
     """The model ``name`` (the first that the server lists) behind the API at ``url``; a bearer token is read from
-    RULEGEN_MODEL_TOKEN. ``timeout_s`` bounds each whole answer.
+    RULEGEN_MODEL_TOKEN. ``timeout_s`` bounds each whole answer, and ``until``, a time of ``now``, the list of models.
 
     Raises InputError for a URL or a token that is none, ModelError when the server does not answer.
     """
@@ -171,12 +200,12 @@ def connect(
     )
     endpoint = Endpoint(root(url), name, client, timeout_s, now)
     if not name:
-        endpoint.name = _first(endpoint)
+        endpoint.name = _first(endpoint, min(until, endpoint.now() + timeout_s))
     return endpoint
 
 
-def _first(endpoint: Endpoint) -> str:
-    status, body = endpoint._exchange("GET", "/models", None, endpoint.now() + endpoint.timeout_s)
+def _first(endpoint: Endpoint, until: float) -> str:
+    status, body = endpoint._exchange("GET", "/models", None, until)
     try:
         found = json.loads(body)["data"][0]["id"] if status == 200 else None
     except (ValueError, RecursionError, LookupError, TypeError):

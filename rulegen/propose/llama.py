@@ -135,7 +135,7 @@ class GgufModel:
         if len(tokens) + max_tokens > self._context:
             raise TooLong(
                 f"{self._path}: the context of {self._context} tokens is too small for a prompt of {len(tokens)} and "
-                f"an answer of up to {max_tokens}; give it more"
+                f"an answer of up to {max_tokens}"
             )
         missing = "".join(sorted(_alphabet(grammar) - self._letters))
         if missing:

@@ -13,7 +13,7 @@ from rulegen.core.candidate import Candidate, Proposal, Slot
 from rulegen.core.deadline import ENDLESS, Clock, Deadline
 from rulegen.core.trial import Trial
 from rulegen.errors import ModelError
-from rulegen.propose.asking import AskingModel, Manner
+from rulegen.propose.asking import HOPELESS, AskingModel, Manner
 from rulegen.propose.feedback import TOLD, told, verdict_words
 from rulegen.propose.llama import TooLong
 from rulegen.propose.offer import offers_for
@@ -94,8 +94,8 @@ def test_a_model_that_says_nothing_of_use_leaves_that_rule_to_search() -> None:
     assert ask(CLUSTER, [], ENDLESS) is None
     assert values(ask(CLUSTER, [], ENDLESS)) == [10, 60]
     assert ask.notes == (
-        "4 of the model's 6 answers could not be used",
-        "for 1 rules the model said nothing of use, so search proposed instead",
+        "4 of the model's 6 answers could not be used, the last because the answer is not JSON: 'rm -rf'",
+        "for 1 rule the model said nothing of use, so search proposed instead",
     )
 
 
@@ -104,9 +104,25 @@ def test_a_context_too_small_for_the_verdicts_costs_the_second_round_only() -> N
     first = ask(CLUSTER, [], ENDLESS)
     assert first is not None
     assert ask(CLUSTER, [[trial(one) for one in first]], ENDLESS)  # polished
-    assert ask.notes == ("1 times the model's context was too small to tell it what had come of its answers",)
-    ask, _ = asking(TooLong("too small"))
-    assert ask(CLUSTER, [], ENDLESS) is None and "too small" in ask.notes[0]
+    assert ask.notes == ("1 time the model's context was too small to tell it what had come of its answers",)
+
+
+def test_a_rule_whose_texts_are_too_long_takes_the_model_from_no_other_rule() -> None:
+    ask, _ = asking(TooLong("too small"), answer(10), answer(60))
+    assert ask(CLUSTER, [], ENDLESS) is None
+    assert values(ask(CLUSTER, [], ENDLESS)) == [10, 60]
+    assert ask.notes == ("for 1 rule the question was too long, so search proposed instead: too small",)
+
+
+def test_a_model_that_never_says_anything_of_use_is_asked_no_more() -> None:
+    ask, model = asking(*4 * HOPELESS * ["Sure!"], answer(10))
+    assert [ask(CLUSTER, [], ENDLESS) for _ in range(HOPELESS + 2)] == [None] * (HOPELESS + 2)
+    assert list(model.answers) == [answer(10)]  # was not asked for it
+    assert ask.notes[0].endswith(f"from there on: nothing that it said of the first {HOPELESS} rules was of use")
+    ask, _ = asking(answer(10), answer(60), *4 * HOPELESS * ["Sure!"], answer(10), answer(60))
+    assert values(ask(CLUSTER, [], ENDLESS)) == [10, 60]
+    assert [ask(CLUSTER, [], ENDLESS) for _ in range(HOPELESS)] == [None] * HOPELESS
+    assert values(ask(CLUSTER, [], ENDLESS)) == [10, 60]  # it can, and so goes on being asked
 
 
 def test_a_deadline_that_passes_is_no_fault_of_the_model() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -192,6 +194,48 @@ def test_a_server_that_is_slow_or_down() -> None:
         ask(connect(f"http://127.0.0.1:{free_port()}", "big"))
 
 
+@contextmanager
+def dripping(start: bytes) -> Iterator[str]:
+    """A server that answers with ``start`` and then a byte every 50 ms, so that no single read is ever late."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.recv(1 << 16)
+                connection.sendall(start)
+                while not over.wait(0.05):
+                    connection.sendall(b"a")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            over.set()
+            thread.join(30)
+
+
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"])
+def test_an_answer_that_comes_byte_by_byte_is_too_slow(start: bytes) -> None:
+    began = time.monotonic()
+    with dripping(start) as url, pytest.raises(ModelError, match="too slow: no whole answer in time"):
+        ask(connect(url, "big", timeout_s=0.4))
+    assert time.monotonic() - began < 20
+
+
+def test_a_list_of_models_that_does_not_come_is_waited_for_up_to_the_deadline_alone() -> None:
+    hold = threading.Event()
+    try:
+        with answering(lambda _: Reply("{}", 200, hold=hold)) as url:
+            with pytest.raises(ModelError, match="too slow"):
+                connect(url, timeout_s=1000.0, until=100.3, now=lambda: 100.0)
+            hold.set()
+    finally:
+        hold.set()
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -211,7 +255,7 @@ def test_what_ignores_the_schema_cannot_be_used(text: object) -> None:
     with answering(lambda _: completion(text)) as url:
         asking = AskingModel(connect(url, "big"), TEMPLATES, Manner(samples=1), seed=0)
         assert asking(cluster(), [], ENDLESS) is None
-    assert asking.notes[0] == "2 of the model's 2 answers could not be used"
+    assert asking.notes[0].startswith("2 of the model's 2 answers could not be used, the last because the answer")
 
 
 @pytest.mark.parametrize("url", ["", "localhost:8080", "ftp://host", "http://", "http://host?x=1", "http://host#x"])
