@@ -151,7 +151,7 @@ class _Stream:
 
     def leave(self) -> None:
         """Whatever still waits frees its place."""
-        freed = self._admission.leave(one.batch for one in self._waiting if one.batch is not None and not one.done)
+        freed = self._admission.leave(one.batch for one in self._waiting if one.batch is not None)
         self._meters.refused.labels("grpc", Refusal.GONE.value).inc(freed)
 
     async def acknowledge(self, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
@@ -182,11 +182,13 @@ class _Stream:
         return ack
 
     def _settle(self, entry: _Waiting, refusal: Refusal | None) -> None:
+        # Who reads no Acks leaves 4,096 entries here, and not their alerts as well; which would be in cycles, too.
+        batch, entry.batch = entry.batch, None
         if refusal is None:
             entry.done = True
             self._news.set()
             return
-        self._meters.refused.labels("grpc", refusal.value).inc(len(entry.batch.sightings) if entry.batch else 0)
+        self._meters.refused.labels("grpc", refusal.value).inc(len(batch.sightings) if batch else 0)
         after = int(1000 * self._admission.wait(1)) + 1
         why = self._admission.broken if refusal is Refusal.DISK else refusal.value
         self._refuse(entry, _CODES.get(refusal, 14), why, after)
