@@ -125,11 +125,13 @@ class AskingModel:
             )
         if self._unheard:
             found.append(
-                f"for {_counted(self._unheard, 'rule')} the question was too long, so search proposed instead: {self._too_long}"
+                f"for {_counted(self._unheard, 'rule')} the question was too long, so search proposed instead: "
+                f"{self._too_long}"
             )
         if self._unrevised and not self._failure:
             found.append(
-                f"{_counted(self._unrevised, 'time')} the model's context was too small to tell it what had come of its answers"
+                f"{_counted(self._unrevised, 'time')} the model's context was too small to tell it what had come of its "
+                "answers"
             )
         return tuple(found)
 
