@@ -18,9 +18,9 @@ STEP = 6 * HOUR  # to which the first and the last sample are known
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What goes into the file. ``given`` are settings that the user named, by key; ``severities`` counts alerting rules
-    by the label ``severity``, "" for those without one, most first; ``page`` is the default matcher, ``pages`` whether
-    an alert with a value of ``severity`` is one that it matches. Times in ms."""
+    """What goes into the file. ``given`` are settings that the user named, by key; ``severities`` counts alerting
+    rules by the label ``severity``, "" for those without one, most first; ``page`` is the default matcher, ``pages``
+    whether an alert with a value of ``severity`` is one that it matches. Times in ms."""
 
     url: str
     given: Mapping[str, str | Sequence[str]]

@@ -130,8 +130,8 @@ class AskingModel:
             )
         if self._unrevised and not self._failure:
             found.append(
-                f"{_counted(self._unrevised, 'time')} the model's context was too small to tell it what had come of its "
-                "answers"
+                f"{_counted(self._unrevised, 'time')} the model's context was too small to tell it what had come of "
+                "its answers"
             )
         return tuple(found)
 
