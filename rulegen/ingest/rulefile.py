@@ -24,6 +24,7 @@ from rulegen.ingest.text import FilePath, read_text
 from rulegen.ingest.yamltree import MappingNode, Node, ScalarNode, SequenceNode, YamlError, parse_documents
 
 _SUFFIXES = (".yml", ".yaml")
+_CR_ALONE = re.compile(r"\r(?!\n)")  # a line end to YAML, and to no editor: places in the text would be none
 _TEMPLATE = re.compile(r"^[ ]*(?:- +)?\{\{|:[ ]+\{\{", re.MULTILINE)
 _RESOURCE = "PrometheusRule"
 _RESOURCE_API = "monitoring.coreos.com/"
@@ -151,6 +152,9 @@ class _File:
         """Raises InputError when the file is no YAML or no rule file."""
         if self.path.endswith((".jsonnet", ".libsonnet")):
             raise InputError(f"{self.path}: jsonnet source; build the rules and give the YAML")
+        if alone := _CR_ALONE.search(self.text):
+            line = self.text.count("\n", 0, alone.start()) + 1
+            raise self._unusable(line, "a line that ends in CR alone; write LF or CR LF (tr '\\r' '\\n' does it)")
         try:
             documents = parse_documents(self.text)
         except YamlError as error:

@@ -40,8 +40,8 @@ def _key(key: ScalarNode, value: Node) -> KeySpan:
 def _dash(text: str, line_start: int, indent: int) -> int:
     """The column of the ``-`` in front of a block mapping; it may stand on an earlier line than the first key."""
     line = text[line_start : line_start + indent]
-    while not line.lstrip(" ").startswith("-"):
+    while line_start and not line.lstrip(" ").startswith("-"):
         end = line_start - 1
         line_start = text.rfind("\n", 0, end) + 1
         line = text[line_start:end]
-    return line.split("#")[0].rfind("-")
+    return max(0, line.split("#")[0].rfind("-"))

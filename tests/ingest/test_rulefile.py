@@ -471,3 +471,10 @@ def test_real_rule_files(shared_data: Path) -> None:
     refs = [ref for ref, _, _ in rules]
     assert refs == [rule.ref for source in sources for rule in source.rules]
     assert len(refs) == len(set(refs))
+
+
+def test_lines_that_end_in_cr_alone_are_one_message(tmp_path: Path) -> None:
+    path = tmp_path / "old-mac.yml"
+    path.write_bytes(b"groups:\r- name: g\r  rules:\r  - alert: A\r    expr: up == 0\r")
+    with pytest.raises(InputError, match=r"old-mac\.yml.*CR alone"):
+        read_rules([str(path)])
