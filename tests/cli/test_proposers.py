@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +79,25 @@ def test_a_server_that_proposes_hears_the_verdict_and_fails_later(home: Path, ru
         asked = ("--proposer", "model", "--model-url", url, "--model-name", "big", "--samples", "1")
         done = rulegen("suggest", "-q", *FILES, *JUDGED, *asked, "--out", "out")
     assert done.returncode == 0 and done.stderr == ""
-    assert "Proposed by big, asked for 1 changes of each rule, and again 1 times" in done.stdout
+    assert "Proposed by big, asked for 1 change of each rule, and once more with what came of it." in done.stdout
     assert "the model failed, so search proposed instead from there on" in done.stdout and "503" in done.stdout
     assert len(prompts) == 2 and prompts[1].startswith(prompts[0].rpartition("\n")[0])
     assert evidence()["accepted"]  # by search
+
+
+def test_a_server_that_never_lists_its_models_costs_a_part_of_the_deadline(home: Path, rulegen: Run) -> None:
+    hold = threading.Event()
+    try:
+        with answering(lambda _: Reply("{}", hold=hold)) as url:
+            began = time.monotonic()
+            asked = ("--proposer", "model", "--model-url", url, "--model-timeout", "1h", "--deadline", "5s")
+            done = rulegen("suggest", "-q", *FILES, *JUDGED, *asked, "--out", "out")
+            assert time.monotonic() - began < 45  # not an hour, nor the minute for which the server holds
+            hold.set()
+    finally:
+        hold.set()
+    assert done.returncode == 0 and "the model failed, so search proposed instead" in done.stdout
+    assert "too slow" in done.stdout
 
 
 def test_a_deadline(home: Path, rulegen: Run) -> None:
