@@ -88,9 +88,8 @@ def tell_of(found: Found, out: Path) -> None:
     """The table, the diffs and the doubts, on standard output."""
     show(found.report, found.written, Console(highlight=False), limit=SHOWN_SUGGESTIONS)
     tops = "rules/, tests/" if found.written.tests else "rules/"
-    print(
-        f"\n{found.who.title}\nWritten to {out}: {tops}, suggestions.json, candidates.jsonl.gz, report.html, report.md"
-    )
+    print(f"\n{found.who.title}")
+    print(f"Written to {out}: {tops}, suggestions.json, candidates.jsonl.gz, report.html, report.md")
 
 
 def find(
