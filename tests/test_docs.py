@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,10 @@ import pytest
 import typer.core
 import typer.main
 
-from rulegen.batch import metrics
-from rulegen.cli.listening import TOKEN
-from rulegen.cli.main import DEBUG, app
+from rulegen.cli.main import app
 from rulegen.core.cluster import Grade, Pattern
 from rulegen.emit.output import CANDIDATES, NOTE, PAGE, RULES, SUGGESTIONS, TESTS
-from rulegen.ingest.prometheus import credentials
 from rulegen.listen.meters import Meters
-from rulegen.propose import endpoint
 from rulegen.templates import TEMPLATES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,11 +31,21 @@ def _commands(group: Any, prefix: str = "") -> dict[str, Any]:
 
 
 COMMANDS = _commands(typer.main.get_command(app))
-FROM_ENVIRONMENT = (
-    *(DEBUG, TOKEN, endpoint.TOKEN),
-    *(credentials.TOKEN, credentials.USER, credentials.PASSWORD, credentials.CA),
-    *(metrics.USER, metrics.PASSWORD),
-)
+# What a module that looks into the environment, or says what it is asked for, has in it as such a name: no list that
+# somebody has to keep. What it gives to others (git, OpenMP, gRPC) or is the name of something else is no setting.
+_NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+_NOT_READ = re.compile(r"GIT_\w+|LC_ALL|OMP_WAIT_POLICY|GRPC_VERBOSITY|DEFAULT_MAP|GITHUB_API|GITLAB_API")
+
+
+def from_environment() -> list[str]:
+    found: set[str] = set()
+    for path in (ROOT / "rulegen").rglob("*.py"):
+        text = path.read_text()
+        names = {node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)}
+        words = {name for name in names if isinstance(name, str) and _NAME.fullmatch(name)}
+        found |= {name for name in words if name.startswith("RULEGEN_") or "environ" in text}
+        found |= set(re.findall(r"\bRULEGEN_[A-Z_]+[A-Z]", text))
+    return sorted(name for name in found if not _NOT_READ.fullmatch(name))
 
 
 def options() -> list[str]:
@@ -64,7 +71,6 @@ def missing(words: list[str]) -> list[str]:
     [
         ("commands", [f"rulegen {name}" for name in COMMANDS]),
         ("options", options()),
-        ("environment variables", list(FROM_ENVIRONMENT)),
         ("templates", [one.name for one in TEMPLATES]),
         ("patterns", [str(one) for one in Pattern]),
         ("grades", [str(one) for one in Grade]),
@@ -75,6 +81,13 @@ def missing(words: list[str]) -> list[str]:
 def test_documented(what: str, words: list[str]) -> None:
     assert words
     assert not missing(words), f"{what} that neither README.md nor docs/*.md mention"
+
+
+def test_configuration_names_every_environment_variable_that_is_read() -> None:
+    names = from_environment()
+    assert {"RULEGEN_GITHUB_TOKEN", "GH_TOKEN", "RULEGEN_FORGE_PROJECT", "XDG_STATE_HOME"} <= set(names)
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    assert not [name for name in names if f"`{name}`" not in text]
 
 
 def test_help_says_something_about_every_option() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,18 @@ PREFIX = "RULEGEN_"
 INNER = "__"  # RULEGEN_NIGHTLY__OUT is [nightly] out
 ORIGINS = "rulegen.origins"  # in a context's meta: parameter → where its value was read
 
+# What a setting answers in the place of others: a flag `--start` is no contradiction of `since` in the file.
+INSTEAD = {
+    "since": ("start",),
+    "start": ("since",),
+    "incidents": ("impact",),
+    "impact": ("incidents", "judged"),
+    "prometheus": ("metrics",),
+    "metrics": ("prometheus",),
+    "alerts": ("store",),
+    "store": ("alerts",),
+}
+
 
 Commands = Mapping[str, Callable[..., Any]]  # by name, as :func:`rulegen.cli.options.flat` made them
 
@@ -33,7 +45,8 @@ class Configured(Grouped):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
-        found = configured(self.name or "", self.commands, Path(given[CONFIG]) if given.get(CONFIG) else None)
+        file = Path(given[CONFIG]) if given.get(CONFIG) else None
+        found = configured(self.name or "", self.commands, file, given)
         ctx.default_map = {name: value for name, (value, _) in found.items()}
         ctx.meta[ORIGINS] = {name: origin for name, (_, origin) in found.items()}
         return super().parse_args(ctx, args)
@@ -72,8 +85,11 @@ class Key:
     shared: bool  # the same in every command that has it, so that it may stand above the tables
 
 
-def configured(command: str, commands: Commands, file: Path | None) -> dict[str, tuple[Any, str]]:
-    """Parameter → (value, where it was read) for ``command``. Raises InputError with all that is wrong."""
+def configured(
+    command: str, commands: Commands, file: Path | None, given: Collection[str] = ()
+) -> dict[str, tuple[Any, str]]:
+    """Parameter → (value, where it was read) for ``command``, of which the parameters ``given`` stand on the command
+    line. Raises InputError with all that is wrong."""
     all_keys = keys(commands)
     if file is None and DEFAULT.is_file():
         file = DEFAULT
@@ -91,11 +107,14 @@ def configured(command: str, commands: Commands, file: Path | None) -> dict[str,
     if wrong:
         raise InputError(*wrong)
     found: dict[str, tuple[Any, str]] = {}
+    mine = {key.name: param for key in all_keys if (param := key.params.get(command))}
     for values, origin in layers:
         table = values.get(command) or {}
+        settled = {name for name, param in mine.items() if param in found or param in given}
+        settled |= {other for name in settled for other in INSTEAD.get(name, ())}
         for key in all_keys:
             param = key.params.get(command)
-            if param is None or param in found:
+            if param is None or key.name in settled:
                 continue
             if (value := table.get(key.name)) is not None:
                 found[param] = value, origin or variable(key.name, command)

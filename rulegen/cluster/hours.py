@@ -13,6 +13,7 @@ from rulegen.core.timeinterval import Range, TimeInterval
 
 LEAST_DAYS = 3  # on which an hour must have held noise: two are a coincidence
 OFTEN = 0.5  # of the days seen
+LONGEST = 0.5  # of the time: who is told in the lesser half of it alone is not told
 MORE = 3.0  # times the noise of an hour elsewhere: else the noise has no season
 MOST = 6
 _WEEKDAYS: tuple[tuple[Range, ...] | None, ...] = (None, ((1, 5),), ((0, 0), (6, 6)), *(((d, d),) for d in range(7)))
@@ -23,7 +24,8 @@ def quiet_hours(noise: Times, incidents: Sequence[Span], known: Sequence[Span]) 
 
     ``noise`` [n] are the starts of noisy firings (ms), of which those within ``known`` count. An interval's hours
     each held noise on at least ``LEAST_DAYS`` days and on every second one, much more than other hours do, and no
-    incident touched them. Those with most noise come first; of two with the same noise the shorter.
+    incident touched them; together they are at most half of the week. Those with most noise come first; of two with
+    the same noise the shorter.
     """
     if not known:
         return ()
@@ -39,7 +41,10 @@ def quiet_hours(noise: Times, incidents: Sequence[Span], known: Sequence[Span]) 
     found: list[tuple[int, int, TimeInterval]] = []  # minus the noise held, hours a history, interval
     for allowed in _WEEKDAYS:
         on = np.array([allowed is None or any(a <= day <= b for a, b in allowed) for day in weekday])
+        share = 1.0 if allowed is None else sum(last - first + 1 for first, last in allowed) / 7
         for run in _runs(_noisy(counts, seen, wrong, on)):
+            if len(run) / 24 * share > LONGEST:
+                continue
             held = int(counts[on][:, run].sum())
             found.append((-held, int(on.sum()) * len(run), TimeInterval(times=_ranges(run), weekdays=allowed)))
     found.sort(key=lambda one: one[:2])

@@ -11,7 +11,14 @@ from rulegen.emit.times import time_text
 from rulegen.emit.words import change, counted, delay, kept, number, one_line, share, why
 
 LIMIT = 50  # suggestions and refusals each; the rest is counted
-_ACTIVE = re.compile(r"([\\`*_{}\[\]()<>#+!|~@&])")
+_ACTIVE = re.compile(r"([\\`*_{}\[\]()<>#+!|~@&$])")
+# What forges make links, mentions and commands of once Markdown is done with a text, so that no escape helps.
+_REFERENCE = re.compile(
+    r"(?<=[@#!~&$%^])(?=[\w\"\[])|(?<=\bGH-)(?=\d)|(?<=:)(?=//)|(?<=\bwww)(?=\.)|^(?=/)", re.IGNORECASE
+)
+ROOM = 60_000  # characters of a request or a comment: GitHub takes 65,536 at most, and people write there too
+_BREAK = "\u200b"  # of no width
+_PIPE = "\\|"
 
 
 def markdown(report: Report, problems: Mapping[str, str]) -> str:
@@ -20,16 +27,38 @@ def markdown(report: Report, problems: Mapping[str, str]) -> str:
 
 
 def plain(text: str) -> str:
-    """``text`` as Markdown that says just that: one line, nothing in it is markup, a mention or a link."""
-    return _ACTIVE.sub(r"\\\1", one_line(text)).replace("://", ":\\//")
+    """``text`` as Markdown that says just that: one line without markup, mentions, references and links."""
+    return _ACTIVE.sub(r"\\\1", unlinked(text))
+
+
+def unlinked(text: str) -> str:
+    """``text`` in one line where no Markdown is read, in a title or a commit: nothing in it mentions anybody, is
+    a link or refers to an issue (and so closes it, once it is merged)."""
+    return _REFERENCE.sub(_BREAK, one_line(text))
 
 
 def code(text: str) -> str:
-    """``text`` as a code span, also with backticks in it; a pipe is escaped, since it would end a cell."""
-    flat = one_line(text).replace("|", "\\|")
+    """``text`` as a code span, also with backticks in it; nothing is made a mention or a link there."""
+    flat = one_line(text)
     fence = "`" * (max(map(len, re.findall("`+", flat)), default=0) + 1)
-    space = " " if "`" in flat else ""
+    space = " " if "`" in flat or not flat.strip() else ""
     return f"{fence}{space}{flat}{space}{fence}"
+
+
+def fitted(lines: Iterable[str], most: int) -> list[str]:
+    """Whole ``lines``, as far as ``most`` characters go, and how many were left out."""
+    every, kept = list(lines), list[str]()
+    for line in every:
+        most -= len(line) + 1
+        if most < 0:
+            return [*kept, "", f"… and {len(every) - len(kept)} more lines, for which there is no room here"]
+        kept.append(line)
+    return kept
+
+
+def clipped(text: str, most: int = 1000) -> str:
+    """``text``, cut after ``most`` characters."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _lines(report: Report, problems: Mapping[str, str]) -> Iterator[str]:
@@ -115,10 +144,11 @@ def _figures(measure: Measure) -> tuple[str, str, str, str]:
 
 
 def table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    """The lines of a table; the cells are Markdown already."""
+    """The lines of a table; the cells are Markdown already. A pipe would end one, in a code span too, so each is
+    escaped once more, which is undone before the cell is read (GitHub Flavored Markdown, 4.10)."""
     yield f"| {' | '.join(heads)} |"
     yield "|" + "---|" * len(heads)
-    yield from (f"| {' | '.join(row)} |" for row in rows)
+    yield from (f"| {' | '.join(cell.replace('|', _PIPE) for cell in row)} |" for row in rows)
 
 
 def _more(total: int) -> Iterator[str]:

@@ -32,12 +32,13 @@ class Unreadable(Exception):
 class Expected:
     """What should stand where a rule's mapping starts [offset in the old text].
 
-    ``changed`` lays these keys over the rule (None removes one); ``rules`` take the rule's place instead.
+    ``changed`` lays these keys over the rule (None removes one); ``rules`` take the rule's place instead, None among
+    them being the rule as it stood.
     """
 
     start: int
     changed: Mapping[str, object] | None = None
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[Rule | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ def differs(before: str, after: str, expected: Sequence[Expected]) -> str:
         for one in sorted(expected, key=lambda one: one.start, reverse=True):
             place, index = wanted.places[one.start]
             if one.changed is None:
-                place[index : index + 1] = [_rule(rule) for rule in one.rules]
+                old = place[index]
+                place[index : index + 1] = [old if rule is None else _rule(rule) for rule in one.rules]
             else:
                 place[index] = _laid_over(place[index], one.changed)
     except KeyError:

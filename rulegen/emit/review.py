@@ -10,7 +10,7 @@ from rulegen.core.backtest import Backtest, Comparison, RuleReplay, Side
 from rulegen.core.durations import format_duration
 from rulegen.core.rule import Rule
 from rulegen.emit.expression import same
-from rulegen.emit.markdown import code, plain, table
+from rulegen.emit.markdown import ROOM, clipped, code, fitted, plain, table
 from rulegen.emit.times import time_text
 from rulegen.emit.words import change, counted, number
 
@@ -58,7 +58,9 @@ class Reviewed:
 
 def review(one: Reviewed) -> str:
     """The whole comment, in Markdown; names and texts of rules are quoted, since anybody may have written them."""
-    return "\n".join(_lines(one)).rstrip() + "\n"
+    end = list(_end(one))
+    room = ROOM - sum(len(line) + 1 for line in end)
+    return "\n".join([*fitted(_lines(one), room), *end]).rstrip() + "\n"
 
 
 def _lines(one: Reviewed) -> Iterator[str]:
@@ -79,26 +81,30 @@ def _lines(one: Reviewed) -> Iterator[str]:
     if unread := one.unread:
         yield f"**{counted(len(unread), 'rule')} of this change could not be judged:**"
         yield ""
-        yield from (f"- {code(where)} {plain(rule)}: {plain(why)}" for where, rule, why in unread[:LIMIT])
+        for where, rule, why in unread[:LIMIT]:
+            yield f"- {code(where)} {plain(clipped(rule, 200))}: {plain(clipped(why, 500))}"
         yield from _more(len(unread))
         yield ""
+
+
+def _end(one: Reviewed) -> Iterator[str]:
     yield f"<sub>`rulegen review` of {one.base[:12]} → {one.head[:12]}: both replayed over the same history."
-    if found.mode != "incidents":
+    if one.found.mode != "incidents":
         yield "No incidents were given: a burst of pages as the rules are stands for one."
-    yield from (plain(doubt) for doubt in one.doubts)
+    yield from fitted((plain(clipped(doubt, 500)) for doubt in one.doubts), ROOM // 4)
     yield "</sub>"
 
 
 def _targets(one: Reviewed) -> Iterator[str]:
     change = one.comparison
     later, sooner = (
-        [f"{plain(name)} by {format_duration(by)}" for name, by in moved] for moved in (change.later, change.sooner)
+        [f"{_id(name)} by {format_duration(by)}" for name, by in each] for each in (change.later, change.sooner)
     )
     parts = (
-        ("no longer caught", [plain(name) for name in change.lost], "**"),
+        ("no longer caught", [_id(name) for name in change.lost], "**"),
         ("caught later", later, "**"),
         ("caught sooner", sooner, ""),
-        ("newly caught", [plain(name) for name in change.gained], ""),
+        ("newly caught", [_id(name) for name in change.gained], ""),
     )
     for words, names, loud in parts:
         if names:
@@ -107,6 +113,10 @@ def _targets(one: Reviewed) -> Iterator[str]:
     if not (change.lost or change.later):
         yield "Nothing that was caught is lost or caught too late."
     yield ""
+
+
+def _id(target: str) -> str:
+    return plain(clipped(target, 100))
 
 
 def _rules(one: Reviewed) -> Iterator[str]:
@@ -129,11 +139,11 @@ def _row(key: Key, old: RuleReplay | None, new: RuleReplay | None) -> tuple[str,
     figures = (
         tuple("–" if side is None else str(figure(side)) for side in (old, new)) for figure in (_fired, _noise, _hits)
     )
-    return (f"{plain(name)} ({code(path)})", words, *(" → ".join(pair) for pair in figures))
+    return (f"{plain(clipped(name, 200))} ({code(path)})", words, *(" → ".join(pair) for pair in figures))
 
 
 def _change(old: Rule, new: Rule) -> str:
-    return plain(change(old, (new,))) or "what it reads"
+    return plain(clipped(change(old, (new,)), 300)) or "what it reads"
 
 
 def _fired(one: RuleReplay) -> int:

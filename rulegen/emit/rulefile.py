@@ -111,7 +111,9 @@ def _made(source: RuleSource, edit: Edit) -> _Made:
         raise Refused(
             line, "several rules can only take the place of a rule written as `- alert: …` on lines of its own"
         )
-    return _Made(edit, place, (_replaced(source, place, edit, comment),), Expected(place.start, rules=edit.rules))
+    # A rule that stays is compared as it was written: `for: 300s` is no `for: 5m` to a reader of text.
+    expected = tuple(None if rule == edit.old else rule for rule in edit.rules)
+    return _Made(edit, place, (_replaced(source, place, edit, comment),), Expected(place.start, rules=expected))
 
 
 def _comment(source: RuleSource, place: RuleText, text: str) -> Splice:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from rulegen.emit.markdown import code, plain
+from rulegen.emit.markdown import ROOM, clipped, code, fitted, plain, unlinked
 from rulegen.emit.words import number, one_line, share
 from rulegen.forge.branch import Draft
 from rulegen.forge.claim import Claim, Claims, Timeline
@@ -13,6 +13,7 @@ from rulegen.forge.host import branch_of
 from rulegen.forge.marker import Marker, Remembered, wrapped
 
 TITLE = 100  # characters
+FILES = 10  # that "Reproduce it" names
 _BARS = "▁▂▃▄▅▆▇█"
 _DURATIONS = ("lead", "carry", "grace", "allowed_delay", "burst_gap")
 
@@ -22,33 +23,49 @@ def title(claims: Sequence[Claim]) -> str:
     if len(claims) != 1:
         return f"Quieter alerts: {len(claims)} changes that a replay proved"
     verb = "Put back" if claims[0].change == "revert" else "Quieter"
-    text = one_line(f"{verb} {claims[0].old.name}: {claims[0].words}").replace("`", "'")
+    text = unlinked(f"{verb} {claims[0].old.name}: {claims[0].words}").replace("`", "'")
     return text if len(text) <= TITLE else text[: TITLE - 1] + "…"
 
 
 def commit_message(claims: Sequence[Claim]) -> str:
     lines = [title(claims), ""]
-    lines += [f"{one.id} {one_line(one.old.name)}: {one_line(one.note).split(': ', 2)[-1]}" for one in claims]
+    lines += [f"{one.id} {unlinked(one.old.name)}: {unlinked(one.note).split(': ', 2)[-1]}" for one in claims]
     return "\n".join(lines)
 
 
 def body(claims: Claims, draft: Draft, base: str, remote: str, id: str) -> str:
-    """The part of a request's text that is rulegen's, its hidden marker included."""
-    lines: list[str] = []
-    for number_, one in enumerate(draft.claims):
-        if len(draft.claims) > 1:
-            lines += ["---", ""] if number_ else []
-            lines += [f"## {code(one.old.name)}", ""]
-        lines += _claim(one, claims, draft)
-    lines += _reproduce(claims, draft, base, remote, id)
-    lines += ["", "### If you disagree", ""]
-    lines += [
+    """The part of a request's text that is rulegen's, its hidden marker included. Where the forges have no room for
+    all the evidence, the last claims of a batch are told in a line each."""
+    marker = Marker.of(draft.claims, claims.span.end)
+    end = [*_reproduce(claims, draft, base, remote, id), "", "### If you disagree", ""]
+    end += [
         "Close this request and it stays closed, until the evidence is markedly stronger or the rule itself changes. "
         "Commit to this branch and it is yours: nothing will be pushed over your commits. "
         f"Text outside of this part stays ({', '.join(code(one.id) for one in draft.claims)}, "
         f"rulegen {plain(claims.version)}).",
     ]
-    return wrapped(Marker.of(draft.claims, claims.span.end), "\n".join(lines))
+    room = ROOM - len(marker.line) - sum(len(line) + 1 for line in end)
+    if len(draft.claims) == 1:
+        return wrapped(marker, "\n".join([*fitted(_claim(draft.claims[0], claims, draft), room), *end]))
+    lines, brief = list[str](), list[str]()
+    room -= sum(len(_brief(one)) + 1 for one in draft.claims)
+    for one in draft.claims:
+        section = [*(["---", ""] if lines else []), f"## {code(one.old.name)}", "", *_claim(one, claims, draft)]
+        room -= sum(len(line) + 1 for line in section)
+        if room > 0 and not brief:
+            lines += section
+        else:
+            brief.append(_brief(one))
+    if brief:
+        lines += ["## Also changed", "", "There is no room here for their evidence; see `suggestions.json`.", ""]
+        lines += [*brief, ""]
+    return wrapped(marker, "\n".join([*lines, *end]))
+
+
+def _brief(one: Claim) -> str:
+    before, after = (pages / (one.evidence.whole.weeks or 1.0) for pages in one.evidence.whole.pages)
+    what = f"{code(clipped(one.old.name, 100))}: {code(clipped(one.words, 100))}{_kind(one)}"
+    return f"- {what}; noisy pages a week {number(before)} → {number(after)} ({code(one.id)})"
 
 
 def _claim(one: Claim, claims: Claims, draft: Draft) -> Iterator[str]:
@@ -57,7 +74,7 @@ def _claim(one: Claim, claims: Claims, draft: Draft) -> Iterator[str]:
     where = f"{code(draft.rules[0])}, " if len(draft.rules) == 1 else ""
     what = "should be put back" if one.change == "revert" else "is noisy"
     yield f"**{code(one.old.name)}** ({where}group {code(one.replaces.group)}) {what}: {plain(one.pattern)}."
-    yield f"This changes {code(one.words)}{_kind(one)}."
+    yield f"This changes {code(clipped(one.words))}{_kind(one)}."
     yield ""
     yield f"Replayed over {claims.span.start} to {claims.span.end}:"
     yield ""
@@ -153,16 +170,19 @@ def _reproduce(claims: Claims, draft: Draft, base: str, remote: str, id: str) ->
     yield ""
     yield "```sh"
     yield f"git fetch {shlex.quote(remote)} {shlex.quote(base)} {branch_of(id)}"
-    for path in draft.rules:
+    shown, more = draft.rules[:FILES], len(draft.rules) - FILES
+    for path in shown:
         for side, revision in (("before", f"{remote}/{base}"), ("after", f"{remote}/{branch_of(id)}")):
             yield f"git show {_quoted(f'{revision}:{path}')} > {side}-{_name(path)}"
-    sides = " ".join(f"--{option} {side}-{_name(path)}" for path in draft.rules for option, side in _SIDES)
+    if more > 0:
+        yield f"# and so on for {more} more files"
+    sides = " ".join(f"--{option} {side}-{_name(path)}" for path in shown for option, side in _SIDES)
     yield f"rulegen replay --prometheus URL {sides} \\"
     page = f"--page {_quoted(settings['page'])}" if "page" in settings else ""
     yield "  " + " ".join(
         filter(None, (f"--start {claims.span.start} --end {claims.span.end}", record, page, *judged))
     )
-    for path in draft.tests.values():
+    for path in list(draft.tests.values())[:FILES]:
         yield f"promtool test rules {_quoted(path)}"
     yield "```"
 
@@ -186,8 +206,9 @@ def update(was: Sequence[Remembered], now: Sequence[Claim], since: str, to: str,
         old = next((each for each in was if each.id == one.id), None)
         if old is not None:
             moved = f"noisy pages avoided a week: {number(old.cut)} → {number(one.cut)}"
-            other = f"; it would now be {code(one.words)}" if old.goal != one.goal else ""
+            other = f"; it would now be {code(clipped(one.words))}" if old.goal != one.goal else ""
             lines.append(f"- {code(one.old.name)}: {moved}{other}")
+    lines = fitted(lines, ROOM)
     if theirs:
         lines += ["", "There are commits on this branch that rulegen did not make, so it leaves the branch alone."]
     return "\n".join(lines)

@@ -29,6 +29,7 @@ Status = Literal[
     "later",  # not tried, since something failed before it
 ]
 _PROBLEMS = ("failed", "later")
+TOGETHER = 100  # claims in one batch: each is remembered in its text, which has a limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,11 @@ class _Work:
                 together.append(claim)
             else:
                 units.append(_Unit(claim.id, (claim,), None, again))
+        if batch is not None:  # who is in it stays in it
+            together.sort(key=lambda one: not _mentions(batch, one.id))
+        for claim in together[TOGETHER:]:
+            found[claim.id] = _about(claim, "waiting", f"a batch holds {TOGETHER} at most")
+        del together[TOGETHER:]
         if together:
             units.append(_Unit(BATCH, tuple(together), batch))
         return units

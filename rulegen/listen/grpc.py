@@ -182,11 +182,12 @@ class _Stream:
         return ack
 
     def _settle(self, entry: _Waiting, refusal: Refusal | None) -> None:
+        batch, entry.batch = entry.batch, None  # they hold one another: a collector would have to come for each
         if refusal is None:
             entry.done = True
             self._news.set()
             return
-        self._meters.refused.labels("grpc", refusal.value).inc(len(entry.batch.sightings) if entry.batch else 0)
+        self._meters.refused.labels("grpc", refusal.value).inc(len(batch.sightings) if batch else 0)
         after = int(1000 * self._admission.wait(1)) + 1
         why = self._admission.broken if refusal is Refusal.DISK else refusal.value
         self._refuse(entry, _CODES.get(refusal, 14), why, after)

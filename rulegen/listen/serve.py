@@ -132,7 +132,6 @@ async def _serve(wanted: Wanted, journal: Journal, ready: Callable[[str], None])
     loop = asyncio.get_running_loop()
     gc.collect()
     gc.freeze()  # what the libraries made is there to stay: a collection that walks it takes a tenth of a second
-    gc.set_threshold(50_000, 20, 50)  # what waits for its commit lives in no cycle, and would only be walked
     meters, traced, stored = Meters(), spans(), 0
 
     def committed(alerts: int, batches: int, seconds: float) -> None:
@@ -264,8 +263,7 @@ async def _upkeep(journal: Journal, admission: Admission, retention: int) -> Non
     loop = asyncio.get_running_loop()
     packed = forgot = loop.time()
     while True:
-        await asyncio.sleep(CHECKPOINT)
-        with suppress(RulegenError):
+        with suppress(RulegenError):  # at once, too: one that is killed again and again would let the log grow
             if await asyncio.to_thread(journal.checkpoint) > LONGEST_LOG:
                 await admission.aside(partial(_all, journal))
         now = time.time_ns() // 1_000_000
@@ -277,6 +275,7 @@ async def _upkeep(journal: Journal, admission: Admission, retention: int) -> Non
             if loop.time() - forgot > FORGET:
                 forgot = loop.time()
                 await admission.aside(partial(journal.forget, now - retention))
+        await asyncio.sleep(CHECKPOINT)
 
 
 async def _probing(journal: Journal, admission: Admission) -> None:

@@ -103,12 +103,14 @@ def reasons(standing: Standing, candidate: Candidate, outcome: Outcome) -> tuple
     ref, judge, parts = candidate.replaces, standing.judge, standing.parts
     before = standing.before[ref]
     found: list[str] = []
-    demotion = candidate.change == "demotion"
+    given_up = candidate.change in ("demotion", "silencing")
     quieter = candidate.change in ("demotion", "retirement") and not _pages(judge, candidate)
-    if demotion and judge.all_pages_are_noise:
+    if given_up and judge.all_pages_are_noise:
         found.append("without a record of incidents nothing says that this page is useless")
-    elif demotion and int(judge.shown.sum()) < LEAST_TARGETS:
+    elif given_up and int(judge.shown.sum()) < LEAST_TARGETS:
         found.append(f"fewer than {LEAST_TARGETS} incidents on record: too little to call a page useless")
+    if candidate.proposal.template == "narrow" and _spoken_of(standing, before) < LEAST_TARGETS:
+        found.append(f"the rule caught fewer than {LEAST_TARGETS} incidents: too little to give up its other targets")
     known = parts.known
     longest = int(outcome.longest[known].max(initial=0))
     limit = max(2 * int(before.longest[known].max(initial=0)), HOUR)
@@ -136,6 +138,12 @@ def reasons(standing: Standing, candidate: Candidate, outcome: Outcome) -> tuple
                 f"cuts too little{where}: pages {pages} → {new_pages}, minutes {minutes:.0f} → {new_minutes:.0f}"
             )
     return tuple(dict.fromkeys(found))
+
+
+def _spoken_of(standing: Standing, outcome: Outcome) -> int:
+    """How many of the counted targets of the known time ``outcome`` catches."""
+    judge, caught = standing.judge, outcome.caught
+    return int((judge.shown[caught] & standing.parts.known[judge.block_of[caught]]).sum())
 
 
 def _pages(judge: Judge, candidate: Candidate) -> bool:

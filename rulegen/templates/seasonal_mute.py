@@ -42,6 +42,16 @@ def route(cluster: Cluster, filled: Slots) -> tuple[RoutingChange, ...]:
     )
 
 
+def remarks(cluster: Cluster, filled: Slots) -> tuple[str, ...]:
+    """What a reviewer has to know: how late a real alert may be told, and whose clock it is."""
+    held = sum(end - start for start, end in _chosen(cluster, filled).times or ()) // _HOUR  # midnight joins two
+    late = f", up to {held}h late" if 0 < held < 24 else ""
+    return (
+        f"what begins in these hours is told when they are over{late}",
+        "they are hours of UTC: noise that follows a local clock moves by one when that is put forward or back",
+    )
+
+
 def _chosen(cluster: Cluster, filled: Slots) -> TimeInterval:
     chosen = word(filled, "hours")
     found = next((one for i, one in enumerate(cluster.inventory.quiet_hours) if f"h{i}" == chosen), None)
@@ -88,4 +98,5 @@ TEMPLATE = Template(
     slots=slots,
     render=render,
     route=route,
+    remarks=remarks,
 )

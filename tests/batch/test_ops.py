@@ -39,6 +39,7 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
         ("vendor.github-workflows", "github-workflow.yml"),
         ("vendor.github-workflows", "github-review.yml"),
         ("vendor.gitlab-ci", "gitlab-ci.yml"),
+        ("vendor.gitlab-ci", "gitlab-review.yml"),
     ],
 )
 def test_the_forges_take_the_schedules(schema: str, name: str) -> None:
@@ -63,8 +64,8 @@ def calls() -> list[tuple[str, list[str]]]:
     found = [("rulegen.service", match) for match in re.findall(r"^ExecStart=(.*)$", unit, re.M)]
     for name, job in (("github-workflow.yml", "nightly"), ("github-review.yml", "review")):
         found.append((name, _steps(YAML(typ="safe").load((OPS / name).read_text()), job)))
-    gitlab = YAML(typ="safe").load((OPS / "gitlab-ci.yml").read_text())
-    found.append(("gitlab-ci.yml", gitlab["rulegen"]["script"][-1]))
+    for name, job in (("gitlab-ci.yml", "rulegen"), ("gitlab-review.yml", "rulegen review")):
+        found.append((name, YAML(typ="safe").load((OPS / name).read_text())[job]["script"][-1]))
     job = YAML(typ="safe").load((OPS / "cronjob.yaml").read_text())
     (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     found.append(("cronjob.yaml", shlex.join(container["args"])))
@@ -74,6 +75,16 @@ def calls() -> list[tuple[str, list[str]]]:
 def _steps(workflow: dict[str, dict[str, dict[str, list[dict[str, str]]]]], name: str) -> str:
     (text,) = [step["run"] for step in workflow["jobs"][name]["steps"] if f"rulegen {name}" in step.get("run", "")]
     return text
+
+
+def test_no_review_runs_for_a_fork() -> None:
+    """Neither forge gives a stranger's change the secrets."""
+    github = YAML(typ="safe").load((OPS / "github-review.yml").read_text())
+    assert github["jobs"]["review"]["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+    assert "pull_request_target" not in github["on"]
+    gitlab = YAML(typ="safe").load((OPS / "gitlab-review.yml").read_text())
+    (rule,) = gitlab["rulegen review"]["rules"]
+    assert "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_MERGE_REQUEST_PROJECT_ID" in rule["if"]
 
 
 @pytest.mark.parametrize(("name", "arguments"), calls(), ids=lambda one: one if isinstance(one, str) else "")

@@ -47,6 +47,23 @@ def test_file_then_environment_then_flag(home: Path, rulegen: Run, monkeypatch: 
     assert [found[name] for name in ("lead", "carry", "grace", "protect")] == ["7m", "4m", "10s", 'team="a"']
 
 
+def test_a_flag_stands_in_for_what_answers_the_same_question(
+    home: Path, rulegen: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ("rules.yml", "http://localhost:1", "4w", "none.csv", "0..1")
+    keys = ("rules", "prometheus", "since", "incidents", "judged")
+    lines = [f'{key} = "{value}"\n' for key, value in zip(keys, given, strict=True)]
+    (home / "rulegen.toml").write_text("".join(lines))
+    monkeypatch.setenv("RULEGEN_START", "1970-01-01T00:00:00Z")  # the environment's start sets the file's since aside
+    flags = ("--metrics", "metrics.om", "--impact", "queue_length > 90", "--out", "out")
+    done = rulegen("suggest", "-q", *flags)
+    assert done.returncode == 0, done.stderr
+    done = rulegen("suggest", "-q", *flags, "--since", "1d")  # and a flag the environment's start
+    assert (done.returncode, done.stderr) == (0, "")
+    done = rulegen("suggest", "-q", *flags, "--since", "1d", "--start", "0")
+    assert (done.returncode, done.stderr) == (2, "rulegen: --since and --start both say where to begin: give one\n")
+
+
 def test_all_that_is_wrong_is_told_at_once(home: Path, rulegen: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "team.toml").write_text('sinse = "3d"\nsince = 3\n[suggest]\ndemot = false\n[nights]\nout = "x"\n')
     monkeypatch.setenv("RULEGEN_SAMPLES", "many")

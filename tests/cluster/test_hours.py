@@ -65,3 +65,12 @@ def test_what_has_no_season(noise: list[tuple[int, float]]) -> None:
 def test_nothing_is_known_without_time_and_noise_outside_it_does_not_count() -> None:
     assert quiet_hours(at(*NIGHTS), [], []) == ()
     assert quiet_hours(at(*NIGHTS), [], [Span(MONDAY, MONDAY + 2 * DAY)]) == ()
+
+
+def test_most_of_the_week_is_not_muted() -> None:
+    """All incidents came between five and eight: to be told in these three hours alone is not to be told."""
+    noise = at(*((day, hour + 0.5) for day in range(28) for hour in range(24) if not 5 <= hour < 8))
+    incidents = [Span(MONDAY + day * DAY + 6 * HOUR, MONDAY + day * DAY + 7 * HOUR) for day in range(28)]
+    assert quiet_hours(noise, incidents, ALL) == ()
+    nights = at(*((day, hour + 0.5) for day in range(28) for hour in range(24) if not 7 <= hour < 19))
+    assert quiet_hours(nights, incidents, ALL)[0] == TimeInterval(times=((0, 360), (1140, 1440)))

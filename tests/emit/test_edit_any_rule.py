@@ -161,6 +161,17 @@ def test_every_alert_alone() -> None:
         assert all(line.rstrip("\r\n") in now for line in stays), (source.path, rule.name)  # in their order
 
 
+def test_a_rule_that_stays_beside_a_new_one_keeps_its_text() -> None:
+    for source, ref, rule in alerts()[:: int(os.environ.get("EDITS", "60"))]:
+        result = edited(source, [Edit(ref, rule, (rule, replace(rule, name=f"{rule.name}Shadow")), NOTE)])
+        assert not result.refused, (source.path, rule.name)
+        place = source.rule(ref)
+        assert place is not None
+        first = source.text.rfind("\n", 0, place.start) + 1
+        old = source.text[first : source.text.find("\n", place.end - 1) + 1 or len(source.text)]
+        assert result.text.startswith(source.text[:first] + old)
+
+
 def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
     for line in text[start:end].splitlines(keepends=True):
         yield start, line

@@ -130,6 +130,20 @@ def test_two_edits_of_one_rule_are_an_error() -> None:
         edited(source, [edit, edit])
 
 
+@pytest.mark.parametrize("written", ["0m", "300s", "'5m'", "1h0m"])
+def test_a_duration_written_in_another_way_does_not_keep_a_new_rule_from_standing_beside(
+    written: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "rules.yml"
+    old = f"  - alert: A\n    expr: up == 0\n    for: {written}  # as ever\n"
+    path.write_text(f"groups:\n- name: g\n  rules:\n{old}")
+    rules, source = read(path)
+    ((ref, _, rule),) = rules
+    result = edited(source, [Edit(ref, rule, (rule, replace(rule, name="AShadow")), NOTE)])
+    assert not result.refused
+    assert result.text.startswith(path.read_text()) and "alert: AShadow\n    expr: up == 0\n" in result.text
+
+
 def test_an_edit_that_would_change_another_rule_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rules.yml"
     path.write_text(

@@ -56,6 +56,8 @@ class Hub:
         prefix = f"/repos/{REPO}"
         if not path.startswith(prefix):
             return self._missing()
+        if isinstance(body, dict) and len(body.get("body") or "") > 65536:
+            return self._invalid("body is too long (maximum is 65536 characters)")
         match method, path.removeprefix(prefix).strip("/").split("/"):
             case "GET", [""]:
                 return 200, self._repository()

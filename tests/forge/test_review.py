@@ -102,7 +102,7 @@ def test_only_what_the_branch_changed_counts(team: Team, review: Review) -> None
 def test_names_are_quoted(team: Team, review: Review) -> None:
     proposed(team, TEXT.replace("alert: QueueLong", "alert: 'Queue @all | <img src=x>'"))
     said = review()
-    assert r"Queue \@all \| \<img src=x\>" in said
+    assert "Queue \\@\u200ball \\\\| \\<img src=x\\>" in said
 
 
 @pytest.mark.parametrize(
@@ -149,3 +149,14 @@ def test_a_request_that_is_not_there(team: Team, review: Review, github: Forge) 
     proposed(team, HELD)
     assert "pull request 77: not found" in review("--forge", "github", "--request", "77", code=3)
     assert not Path("out").exists()
+
+
+def test_a_change_of_very_much_is_told_as_far_as_there_is_room(team: Team, review: Review, github: Forge) -> None:
+    rule = small.RULES.split("    rules:\n")[1]
+    more = (rule.replace("QueueLong", f"Queue{number}{'@x|' * 2000}") for number in range(60))
+    proposed(team, f"{small.RULES}{''.join(more)}", "rules/more.yml")
+    number = github.state.by_hand("tuning", "Tuned")
+    review("--forge", "github", "--request", str(number))
+    (comment,) = github.state.comments
+    assert len(comment["body"]) < 65_536 and "Queue0" in comment["body"] and "</sub>" in comment["body"]
+    assert "more lines, for which there is no room here" in comment["body"] or "… and 11 more" in comment["body"]

@@ -126,6 +126,21 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
     check.close()
 
 
+def test_one_that_is_killed_again_and_again_lets_no_log_grow(tmp_path: Path) -> None:
+    """What it left in the log it moves into the database when it starts, and not some time after."""
+    store = tmp_path / "s.db"
+    with listening(store) as one:
+        assert post(one, [episode(number) for number in range(5_000)]).status_code == 200
+        one.kill()
+    log, left = (tmp_path / "s.db-wal").stat().st_size, store.stat().st_size
+    assert log > 500_000 > left
+    with listening(store):
+        deadline = time.monotonic() + serve.CHECKPOINT / 2
+        while store.stat().st_size < 500_000 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert store.stat().st_size > 500_000
+
+
 def _wait(load: Load) -> None:
     """Until something was acknowledged, however slow the machine is."""
     deadline = time.monotonic() + 30

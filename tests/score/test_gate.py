@@ -261,3 +261,22 @@ def test_a_short_history_is_one_part_and_a_long_one_three() -> None:
     assert [name for name, _ in split(few).named] == ["all"]
     short = standing([caught], targets(20), judged=[Span(0, 14 * DAY - 1)]).judge
     assert [name for name, _ in split(short).named] == ["all"] and not split(short).audit.any()
+
+
+def test_silencing_for_hours_wants_enough_incidents() -> None:
+    """That none of two incidents came at three at night says nothing about three at night."""
+    quieter = outcome({0: 0}, pages=20)
+    board = standing([outcome({0: 0}, pages=80)], targets(4))
+    assert any("fewer than 5 incidents" in why for why in judged(board, quieter, "silencing"))
+    board = standing([outcome({0: 0}, pages=80)], targets(5))
+    assert judged(board, quieter, "silencing") == ()
+
+
+@pytest.mark.parametrize(("caught", "passes"), [(1, False), (4, False), (5, True)])
+def test_other_targets_are_given_up_for_enough_catches_only(caught: int, passes: bool) -> None:
+    """One incident at one service does not make the others' pages useless."""
+    catches = dict.fromkeys(range(caught), 0)
+    board = standing([outcome(catches, pages=80)], targets(8))
+    narrowed = candidate(rule(0), replaces=ref(0), template="narrow")
+    found = reasons(board, narrowed, outcome(catches, pages=20))
+    assert (not found) is passes and all("fewer than 5 incidents" in why for why in found)

@@ -90,3 +90,10 @@ def test_what_a_restart_replaces_is_said() -> None:
     facts = replace(case.cluster.facts, volatile=("instance", "pod"))
     (remark,) = told(replace(case.cluster, facts=facts), case.filled())
     assert "is replaced by a restart" in remark
+
+
+def test_how_late_a_mute_may_tell_and_whose_clock_it_follows_is_said() -> None:
+    (case,) = [one for one in ALL if one.name == "seasonal_mute: around midnight, at weekends"]
+    assert case.template.remarks is not None
+    late, clock = case.template.remarks(case.cluster, case.filled())
+    assert late.endswith("up to 3h late") and "UTC" in clock
