@@ -124,7 +124,7 @@ class AskingModel:
             found.append(f"for {rules} the model said nothing of use, so search proposed instead")
         if self._unheard:
             rules = _counted(self._unheard, "rule")
-            found.append(f"for {rules} the question was too long, so search proposed instead: {self._too_long}")
+            found.append(f"{rules} could not be asked about, so search proposed instead: {self._too_long}")
         if self._unrevised and not self._failure:
             times = _counted(self._unrevised, "time")
             found.append(f"{times} the model's context was too small to tell it what had come of its answers")

@@ -1,6 +1,6 @@
 """The prompt: one cluster's facts and what may be changed, worded by a text in ``prompts/``.
 
-There are two wordings of the same facts: a terse one that the models trained for this task read, some 250 of their
+There are two wordings of the same facts: a terse one that the models trained for this task read, some 400 of their
 tokens, and one that explains itself to models that were not.
 
 Figures, names and numbered inventories only: never the raw stream and never an alert's annotations. Names, label
