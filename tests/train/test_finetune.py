@@ -55,6 +55,7 @@ def wanted(base: Path, lines: Path, out: Path, steps: int = 12, stop: float | No
     )
 
 
+@pytest.mark.filterwarnings("error::FutureWarning")  # what libraries say to one another is not for users
 @pytest.mark.parametrize("family", ["llama", "qwen2"])
 def test_from_a_base_to_a_file_that_answers(tmp_path: Path, lines: Path, family: str) -> None:
     base = make_base(tmp_path / "base", lines, family)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,12 +70,12 @@ def finetune(wanted: Wanted, say: Say) -> str:
     say(f"{len(examples)} examples to learn from, {len(material.test)} to test with; {dropped} are too long")
     settle(wanted.seed, wanted.threads)
     known = _glance(base)
-    learning = get_peft_model(
-        base,
-        LoraConfig(
-            r=wanted.rank, lora_alpha=2 * wanted.rank, target_modules=list(_PROJECTIONS), task_type="CAUSAL_LM"
-        ),
+    adapters = LoraConfig(
+        r=wanted.rank, lora_alpha=2 * wanted.rank, target_modules=list(_PROJECTIONS), task_type="CAUSAL_LM"
     )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of one library about another; nobody here can act on it
+        learning = get_peft_model(base, adapters)
     learnt, total = learning.get_nb_trainable_parameters()
     say(f"{learnt:,} weights to learn beside {total - learnt:,}")
     run = Run(
