@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from pathlib import Path
 
 from rulegen.batch.disk import told as told_of_disk
@@ -26,8 +27,7 @@ def perform(sources: Sources, rules: tuple[Path, ...], write: Path) -> None:
         raise InputError(*wrong)
     if os.path.lexists(write):
         raise InputError(f"{write}: is there already; name another place with --write")
-    if rules:
-        read_rules(rules)  # raises for what is no rule file
+    own = read_rules(rules)[0] if rules else None  # raises for what is no rule file
     now = int(time.time()) * SECOND
     with connection(sources) as conn:
         found = about(conn, now)
@@ -37,6 +37,8 @@ def perform(sources: Sources, rules: tuple[Path, ...], write: Path) -> None:
     for key, value in (("token_file", sources.token_file), ("user", sources.user), ("ca", sources.ca)):
         if value:
             given[key] = str(value) if key == "user" else os.path.relpath(str(value), write.parent)
+    alerts = (rule for _, _, rule in own or found.rules if rule.kind == "alert")
+    counts = Counter(rule.labels.get("severity", "") for rule in alerts)
     page = Settings().page
     pages = matching(page, "--page")
     text = settings_file(
@@ -49,9 +51,10 @@ def perform(sources: Sources, rules: tuple[Path, ...], write: Path) -> None:
             alertmanagers=found.alertmanagers,
             retention=found.retention,
             oldest=found.oldest,
-            severities=found.severities,
+            newest=found.newest,
+            severities=sorted(counts.items(), key=lambda one: (-one[1], one[0])),
             page=page,
-            pages={value: pages(Labels({"severity": value} if value else {})) for value, _ in found.severities},
+            pages={value: pages(Labels({"severity": value} if value else {})) for value in counts},
             now=now,
         )
     )

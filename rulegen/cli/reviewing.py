@@ -50,6 +50,8 @@ def perform(sources: Sources, settings: Settings, change: Change, fail_on: str, 
         raise InputError("--rules: which files or directories of the repository hold the rules?")
     repository = Repository.at(change.repo, change.remote)
     host = _reviewer(change) if change.request else None
+    if host is not None:
+        host.check_source(change.request)
     head = repository.resolved(change.head)
     onto = repository.resolved(change.base or repository.default_branch())
     base = repository.fork(onto, head)

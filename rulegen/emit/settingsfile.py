@@ -7,16 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from rulegen.core.durations import DAY, format_duration
-from rulegen.emit.words import one_line
+from rulegen.core.durations import DAY, HOUR, format_duration
+from rulegen.emit.times import time_text
+from rulegen.emit.words import counted, one_line
 
 PAGING = ("page", "pager", "critical", "crit", "fatal", "emergency", "urgent", "high", "p1", "sev1")
+WEEKS_4 = 28  # days
+STEP = 6 * HOUR  # to which the first and the last sample are known
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What goes into the file. ``given`` are settings that the user named, by key; ``page`` is the default matcher,
-    ``pages`` whether an alert with a value of ``severity`` is one that it matches. Times in ms."""
+    """What goes into the file. ``given`` are settings that the user named, by key; ``severities`` counts alerting
+    rules by the label ``severity``, "" for those without one, most first; ``page`` is the default matcher, ``pages``
+    whether an alert with a value of ``severity`` is one that it matches. Times in ms."""
 
     url: str
     given: Mapping[str, str | Sequence[str]]
@@ -26,6 +30,7 @@ class Told:
     alertmanagers: Sequence[str]
     retention: str
     oldest: int | None
+    newest: int | None
     severities: Sequence[tuple[str, int]]
     page: str
     pages: Mapping[str, bool]
@@ -94,17 +99,30 @@ def _reach(told: Told) -> Iterator[str]:
         yield from _comment(f"The server does not say how far back it reaches{kept}.")
         yield '# since = "14d"'
         return
-    day = datetime.fromtimestamp(told.oldest / 1000, UTC).date().isoformat()
     days = max(1, (told.now - told.oldest) // DAY)
-    yield from _comment(f"The server has samples from {day} on{kept}: {days} days. Four weeks are a good beginning.")
-    yield _set("since", format_duration(min(28, days) * DAY))
+    if told.newest is not None and told.now - told.newest > DAY:
+        yield from _comment(
+            f"The server has samples from {_day(told.oldest)} to {_day(told.newest)}{kept}, and none of the last "
+            f"{counted((told.now - told.newest) // DAY, 'day')}."
+        )
+        yield "# So this looks at the time of those that are there:"
+        yield _set("start", time_text(max(0, told.oldest - STEP)))
+        yield _set("end", time_text(min(told.now, told.newest + STEP)))
+        return
+    advice = " Four weeks are a good beginning." if days > WEEKS_4 else ""
+    yield from _comment(f"The server has samples from {_day(told.oldest)} on{kept}: {counted(days, 'day')}.{advice}")
+    yield _set("since", format_duration(min(WEEKS_4, days) * DAY))
+
+
+def _day(time: int) -> str:
+    return datetime.fromtimestamp(time / 1000, UTC).date().isoformat()
 
 
 def _page(told: Told) -> Iterator[str]:
     if not told.severities:
         yield from _comment(f"No alerting rule was told, so which pages is a guess: {told.page}")
         return
-    counts = ", ".join(f"{value or '(none)'} ({count} rules)" for value, count in told.severities)
+    counts = ", ".join(f"{value or '(none)'} ({counted(count, 'rule')})" for value, count in told.severities)
     yield from _comment(f"Values of the label severity: {counts}.")
     names = [value for value, _ in told.severities]
     paging = [value for value in names if value.lower() in PAGING]

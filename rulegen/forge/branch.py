@@ -1,7 +1,8 @@
 """The branch of a request: built on the base without a work tree, and never over what somebody else put there.
 
-Every commit of ours ends with a line that names its own tree, so one that a person amended, and any that a person
-added, is told from ours, whoever it says has made it.
+A branch of ours is one commit on what the base was then, and its message ends with a line that names that base and
+the commit's own tree. So what a person amended, added or put below is told from ours, whoever it says has made it,
+and what the base held before it was written anew is not taken for a person's.
 """
 
 from __future__ import annotations
@@ -111,28 +112,30 @@ def prepared(repository: Repository, branch: str, draft: Draft, message: str, au
     """What is to be done with ``branch``: nothing where it holds the same change and merges cleanly, or where a
     commit on it is not ours; else a commit to push."""
     tip = repository.tip(branch)
-    if tip is not None:
-        fork = repository.fork(draft.base, tip)
-        mine = repository.since(draft.base, tip)
-        if fork is None or any(_seal(repository, one) is None for one in mine):
+    if tip is not None and not repository.is_ancestor(tip, draft.base):
+        seal = _seal(repository, tip)
+        if seal is None:
             return Prepared("theirs", tip)
-        alike = bool(mine) and _seal(repository, tip) == draft.goals
-        if alike and all(repository.file(fork, path) == repository.file(draft.base, path) for path in draft.rules):
+        below, goals = seal
+        alike = goals == draft.goals and repository.is_ancestor(below, draft.base)
+        if alike and all(repository.file(below, path) == repository.file(draft.base, path) for path in draft.rules):
             return Prepared("same", tip, tip)
     tree = repository.with_files(draft.base, draft.files)
-    commit = repository.commit(tree, draft.base, f"{message.rstrip()}\n\n{SEAL} {tree} {draft.goals}\n", author)
+    seal_line = f"{SEAL} {tree} {draft.base} {draft.goals}"
+    commit = repository.commit(tree, draft.base, f"{message.rstrip()}\n\n{seal_line}\n", author)
     if commit == tip:
         return Prepared("same", tip, tip)
     return Prepared("new" if tip is None else "rebuilt", tip, commit)
 
 
-def _seal(repository: Repository, commit: str) -> str | None:
-    """The goals that a commit of ours was made for; None for one that is not, or no longer, ours."""
+def _seal(repository: Repository, commit: str) -> tuple[str, str] | None:
+    """What a commit of ours stands on, and the goals that it was made for; None for one that is not, or no longer,
+    ours."""
     lines = [line for line in repository.message(commit).splitlines() if line.startswith(SEAL)]
     parts = lines[-1].split() if lines else []
-    if len(parts) != 3 or parts[1] != repository.tree(commit):
+    if len(parts) != 4 or parts[1] != repository.tree(commit) or (parts[2],) != repository.parents(commit):
         return None
-    return parts[2]
+    return parts[2], parts[3]
 
 
 def diff(repository: Repository, draft: Draft) -> str:

@@ -71,10 +71,13 @@ class Repository:
     # What is there
 
     def fetch(self, base: str) -> None:
-        """Brings the remote's ``base`` and all that is ours there up to date. Raises UpstreamError, InputError."""
+        """Brings the remote's ``base`` and all that is ours there up to date. A shallow clone, as CI makes them, is
+        completed: whose commits are on a branch can't be told in one. Raises UpstreamError, InputError."""
         here = f"refs/rulegen/{self.remote}"
+        shallow = self.text("rev-parse", "--is-shallow-repository") == "true"
         self.run(
             "fetch",
+            *(["--unshallow"] if shallow else []),
             "--quiet",
             "--no-tags",
             "--no-write-fetch-head",
@@ -84,7 +87,7 @@ class Repository:
             f"+refs/heads/{base}:{here}/base/{base}",
             f"+refs/heads/{PREFIX}*:{here}/{PREFIX}*",
             f"+{_RECORDS}*:{here}/requests/*",
-            timeout=NETWORK_SECONDS,
+            timeout=NETWORK_SECONDS * (5 if shallow else 1),
         )
 
     def base(self, name: str) -> str:
@@ -151,9 +154,8 @@ class Repository:
         found = self.run("merge-base", base, tip, allowed=(0, 1)).decode().split()
         return found[0] if found else None
 
-    def since(self, base: str, tip: str) -> tuple[str, ...]:
-        """The commits of ``tip`` that ``base`` lacks, the newest first."""
-        return tuple(self.text("rev-list", f"{base}..{tip}").split())
+    def parents(self, commit: str) -> tuple[str, ...]:
+        return tuple(self.text("rev-list", "--parents", "-n", "1", commit).split()[1:])
 
     def message(self, commit: str) -> str:
         return self.text("show", "-s", "--format=%B", commit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -11,11 +11,12 @@ from typing import Any
 import requests
 from github import Auth, Github, GithubException, GithubRetry
 from github.GithubException import BadCredentialsException, RateLimitExceededException, UnknownObjectException
+from github.IssueComment import IssueComment
 from github.PullRequest import PullRequest
 from urllib3 import BaseHTTPResponse
 
 from rulegen.errors import UpstreamError
-from rulegen.forge.host import PREFIX, HostError, Request, State
+from rulegen.forge.host import PREFIX, HostError, Request, State, of_a_fork
 from rulegen.forge.marker import NOTE, REVIEW
 
 API = "https://api.github.com"
@@ -99,27 +100,44 @@ class GitHubHost:
 
     def comment(self, request: Request, text: str) -> None:
         with _told(request.url):
-            _said_once(self.repository.get_pull(request.number), NOTE, text)
+            self._said_once(self.repository.get_pull(request.number), NOTE, text)
+
+    def check_source(self, number: int) -> None:
+        with _told(f"pull request {number}"):
+            if not self._ours(self.repository.get_pull(number)):
+                raise of_a_fork(self.noun, number)
 
     def review(self, number: int, text: str) -> str:
         with _told(f"pull request {number}"):
             pull = self.repository.get_pull(number)
-            _said_once(pull, REVIEW, text)
+            self._said_once(pull, REVIEW, text)
             return pull.html_url
 
     def _ours(self, one: PullRequest) -> bool:
         source = one.head.repo
         return source is not None and source.full_name.lower() == self.repository.full_name.lower()
 
+    def _said_once(self, pull: PullRequest, mark: str, text: str) -> None:
+        text = f"{mark}\n{text}"
+        marked = [one for one in pull.get_issue_comments() if one.body.startswith(mark)]
+        ours = next(filter(self._wrote(), marked), None) if marked else None
+        if ours is None:
+            pull.create_issue_comment(text)
+        elif ours.body != text:
+            ours.edit(text)
 
-def _said_once(pull: PullRequest, mark: str, text: str) -> None:
-    text = f"{mark}\n{text}"
-    for one in pull.get_issue_comments():
-        if one.body.startswith(mark):
-            if one.body != text:
-                one.edit(text)
-            return
-    pull.create_issue_comment(text)
+    def _wrote(self) -> Callable[[IssueComment], bool]:
+        """Whether a comment is by whom the token belongs to. An app's token, as GitHub Actions gives, may not ask who
+        that is: then all that is known is that it is no person."""
+        try:
+            login = self.api.get_user().login
+        except BadCredentialsException:
+            raise
+        except GithubException as error:
+            if error.status not in (403, 404):
+                raise
+            return lambda one: one.user is not None and one.user.type == "Bot"
+        return lambda one: one.user is not None and one.user.login == login
 
 
 def _request(one: PullRequest) -> Request:

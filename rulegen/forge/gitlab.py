@@ -11,7 +11,7 @@ import requests
 from gitlab.exceptions import GitlabAuthenticationError, GitlabError
 
 from rulegen.errors import UpstreamError
-from rulegen.forge.host import PREFIX, HostError, Request, State
+from rulegen.forge.host import PREFIX, HostError, Request, State, of_a_fork
 from rulegen.forge.marker import NOTE, REVIEW
 
 PATIENCE = 60  # seconds that we wait when asked to; longer, and the next run goes on
@@ -66,25 +66,31 @@ class GitLabHost:
 
     def comment(self, request: Request, text: str) -> None:
         with _told(request.url):
-            _said_once(self.project.mergerequests.get(request.number, lazy=True).notes, NOTE, text)
+            self._said_once(self.project.mergerequests.get(request.number, lazy=True).notes, NOTE, text)
+
+    def check_source(self, number: int) -> None:
+        with _told(f"merge request {number}"):
+            if not self._ours(self.project.mergerequests.get(number)):
+                raise of_a_fork(self.noun, number)
 
     def review(self, number: int, text: str) -> str:
         with _told(f"merge request {number}"):
-            _said_once(self.project.mergerequests.get(number, lazy=True).notes, REVIEW, text)
+            self._said_once(self.project.mergerequests.get(number, lazy=True).notes, REVIEW, text)
         return f"{self.project.web_url}/-/merge_requests/{number}"
 
     def _ours(self, one: Any) -> bool:
         return bool(one.source_project_id == self.project.id)
 
-
-def _said_once(notes: Any, mark: str, text: str) -> None:
-    text = f"{mark}\n{text}"
-    for one in notes.list(iterator=True):
-        if one.body.startswith(mark):
-            if one.body != text:
-                notes.update(one.id, {"body": text})
-            return
-    notes.create({"body": text})
+    def _said_once(self, notes: Any, mark: str, text: str) -> None:
+        text = f"{mark}\n{text}"
+        marked = [one for one in notes.list(iterator=True) if one.body.startswith(mark)]
+        if marked and self.api.user is None:
+            self.api.auth()  # a person may have written such a note too
+        ours = next((one for one in marked if one.author["id"] == self.api.user.id), None)  # type: ignore[union-attr]
+        if ours is None:
+            notes.create({"body": text})
+        elif ours.body != text:
+            notes.update(ours.id, {"body": text})
 
 
 def _request(one: Any) -> Request:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from rulegen.errors import UpstreamError
+from rulegen.errors import InputError, UpstreamError
 
 PREFIX = "rulegen/"  # of all branches that are ours
 BATCH = "batch"  # in the place of a suggestion's id, where all go together
@@ -61,5 +61,16 @@ class Reviewer(Protocol):
 
     noun: str
 
+    def check_source(self, number: int) -> None:
+        """Raises InputError where request ``number`` comes from a fork: what strangers propose is not replayed with
+        the team's secrets. Else as :class:`Host`."""
+
     def review(self, number: int, text: str) -> str:
         """The one review of ours on request ``number`` becomes ``text``; its URL. Raises as :class:`Host`."""
+
+
+def of_a_fork(noun: str, number: int) -> InputError:
+    return InputError(
+        f"{noun} {number} comes from a fork: nothing with secrets is run for what strangers propose; "
+        "look at it, and review it without --request"
+    )

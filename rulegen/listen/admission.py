@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -22,13 +22,14 @@ from rulegen.store.journal import Sighting
 
 MOST_QUEUED = 200_000  # alerts; a bound on memory, whatever the deadlines
 MOST_TEXT = 256 << 20  # characters of their labels; another
-MOST_AT_ONCE = 16_384  # alerts in one commit, so that a big one does not hold up the small for long
+MOST_AT_ONCE = 16_384  # alerts in one commit, so that a big one does not hold up the small for long,
+TEXT_AT_ONCE = 16 << 20  # and characters of their labels
 APART = 0.005  # seconds from one commit's begin to the next: who comes meanwhile shares it
 _GAIN = 0.125  # of a new deviation, as in RFC 6298
 _KEPT = 0.97  # of what commits weighed, at each new one
 _FIRST_COMMIT, _FIRST_ALERT = 0.02, 20e-6  # seconds, until something was measured
 _STALE = 1.0  # seconds without a commit in which half of what was measured is forgotten
-_HUNG = 0.25  # seconds after which a commit under way is looked at: who can wait no longer is told
+_HUNG = 0.25  # seconds after which what the thread does is looked at: who can wait no longer is told
 
 
 class Refusal(Enum):
@@ -101,11 +102,12 @@ class Admission:
         self.broken = ""  # why the store can't be written, as of the last commit
         self._journal, self._committed = journal, committed
         self._loop = asyncio.get_running_loop()
-        self._queue: deque[Batch] = deque()
+        self._queue: OrderedDict[Batch, None] = OrderedDict()  # whoever leaves takes out theirs alone
         self._queued = 0  # alerts
         self._text = 0  # characters of those that wait, and of those in the commit under way
-        self._busy, self._busy_since = 0, 0.0  # alerts in the commit under way
+        self._busy = 0  # alerts in the commit under way
         self._taken: Sequence[Batch] = ()  # those batches
+        self._since = 0.0  # when that, or the work aside that is under way, began; 0: the thread does nothing
         self._lag = 0.0  # seconds from the end of a commit until the loop comes to tell of it
         self._ended = time.monotonic()  # the last commit
         self._stopping = self._idle = False
@@ -123,9 +125,9 @@ class Admission:
     def wait(self, alerts: int) -> float:
         """Seconds until a commit that holds ``alerts`` more would be answered."""
         under_way, now = 0.0, time.monotonic()
-        if self._busy:
+        if self._since:
             # One that is overdue, since the disk hangs, will be so for as long again as it was.
-            under_way = abs(self.cost.of(self._busy) - (now - self._busy_since))
+            under_way = abs(self.cost.of(self._busy) - (now - self._since))
         expected = self.cost.of(self._queued + alerts) + self._lag
         if not self.queued:
             # After a disk that hung, all would be refused for ever, and no commit ever show that it does so no more.
@@ -144,7 +146,7 @@ class Admission:
             return Refusal.QUEUE
         batch.received = now
         with self._wake:
-            self._queue.append(batch)
+            self._queue[batch] = None
             self._queued += alerts
             self._text += batch.text
             if self._idle:
@@ -154,13 +156,14 @@ class Admission:
     def leave(self, batches: Iterable[Batch]) -> int:
         """Their sender is gone: those that still wait free their place at once, and are never settled. Returns how
         many alerts that were."""
-        leaving = set(batches)
+        freed = 0
         with self._wake:
-            freed = sum(len(batch.sightings) for batch in self._queue if batch in leaving)
-            if freed:
-                self._text -= sum(batch.text for batch in self._queue if batch in leaving)
-                self._queue = deque(batch for batch in self._queue if batch not in leaving)
-                self._queued -= freed
+            for batch in batches:
+                if batch in self._queue:
+                    del self._queue[batch]
+                    freed += len(batch.sightings)
+                    self._text -= batch.text
+            self._queued -= freed
         return freed
 
     async def aside(self, work: Callable[[], None]) -> None:
@@ -197,11 +200,14 @@ class Admission:
                 taken, expired = self._take(time.monotonic())
             refusal, seconds = self._commit(taken) if taken else (None, 0.0)
             with self._wake:
-                self._busy, self._ended, self._taken = 0, time.monotonic(), ()
+                now = time.monotonic()
+                self._busy, self._taken, self._since = 0, (), now if aside else 0.0
+                self._ended = now if taken else self._ended
             if taken or expired:
-                self._loop.call_soon_threadsafe(self._settle, taken, expired, refusal, seconds, time.monotonic())
+                self._loop.call_soon_threadsafe(self._settle, taken, expired, refusal, seconds, now)
             if aside is not None:
                 self._do(*aside)
+                self._since = 0.0
 
     def _do(self, work: Callable[[], None], done: asyncio.Future[None]) -> None:
         try:
@@ -215,17 +221,21 @@ class Admission:
         """What the next commit holds, and what it is too late for. The lock is held."""
         taken: list[Batch] = []
         expired: list[Batch] = []
-        alerts = 0
-        while self._queue and (not taken or alerts + len(self._queue[0].sightings) <= MOST_AT_ONCE):
-            batch = self._queue.popleft()
-            self._queued -= len(batch.sightings)
+        alerts = text = 0
+        while self._queue:
+            batch = next(iter(self._queue))
             if batch.deadline <= now:
                 expired.append(batch)
-                continue
-            batch.taken = now
-            taken.append(batch)
-            alerts += len(batch.sightings)
-        self._busy, self._busy_since, self._taken = alerts, now, taken
+            elif not taken or (alerts + len(batch.sightings) <= MOST_AT_ONCE and text + batch.text <= TEXT_AT_ONCE):
+                batch.taken = now
+                taken.append(batch)
+                alerts += len(batch.sightings)
+                text += batch.text
+            else:
+                break
+            del self._queue[batch]
+            self._queued -= len(batch.sightings)
+        self._busy, self._taken, self._since = alerts, taken, now
         return taken, expired
 
     def _commit(self, taken: Sequence[Batch]) -> tuple[Refusal | None, float]:
@@ -254,10 +264,11 @@ class Admission:
             _tell(batch, Refusal.EXPIRED)
 
     def _look(self) -> None:
-        """While a commit hangs, tells those whose deadline comes; those that wait behind it free their places."""
+        """While a commit hangs, or work aside, tells those whose deadline comes; those that wait behind it free
+        their places."""
         now = time.monotonic()
         with self._wake:
-            hangs = self._busy and now - self._busy_since > _HUNG
+            hangs = self._since and now - self._since > _HUNG
             overdue = [one for one in (*self._taken, *self._queue) if one.deadline <= now] if hangs else []
         if overdue:
             self.leave(overdue)

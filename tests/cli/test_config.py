@@ -50,11 +50,9 @@ def test_file_then_environment_then_flag(home: Path, rulegen: Run, monkeypatch: 
 def test_a_flag_stands_in_for_what_answers_the_same_question(
     home: Path, rulegen: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = ("rules.yml", "http://localhost:1", "4w", "none.csv", "0..1")
-    keys = ("rules", "prometheus", "since", "incidents", "judged")
-    lines = [f'{key} = "{value}"\n' for key, value in zip(keys, given, strict=True)]
-    (home / "rulegen.toml").write_text("".join(lines))
-    monkeypatch.setenv("RULEGEN_START", "1970-01-01T00:00:00Z")  # the environment's start sets the file's since aside
+    file = 'rules = "rules.yml"\nprometheus = "http://localhost:1"\nsince = "4w"\nincidents = "none.csv"\n'
+    (home / "rulegen.toml").write_text(file + 'judged = "0..1"\n')
+    monkeypatch.setenv("RULEGEN_START", "0")  # the environment's start sets the file's since aside
     flags = ("--metrics", "metrics.om", "--impact", "queue_length > 90", "--out", "out")
     done = rulegen("suggest", "-q", *flags)
     assert done.returncode == 0, done.stderr

@@ -29,7 +29,7 @@ def test_of_a_real_server(home: Path, rulegen: Run) -> None:
         text = (home / "rulegen.toml").read_text()
         found = read(home / "rulegen.toml")
         assert (found["prometheus"], found["rules"]) == (url, [str(rules)])
-        assert str(rules) in text and "page (1 rules)" in text and "keeps 100y" in text
+        assert str(rules) in text and "page (1 rule)" in text and "keeps 100y" in text
         again = rulegen("init", "--prometheus", url)
         assert again.returncode == 2 and "is there already" in again.stderr
         assert (home / "rulegen.toml").read_text() == text
@@ -82,3 +82,11 @@ def test_an_alertmanager_is_found(home: Path, rulegen: Run) -> None:
                 time.sleep(0.1)
             done = rulegen("init", "--prometheus", server)
     assert done.returncode == 0 and url in (home / "rulegen.toml").read_text()
+
+
+def test_of_a_server_whose_samples_are_old(alertops_url: str, home: Path, rulegen: Run) -> None:
+    assert rulegen("init", "--prometheus", alertops_url, "--rules", "rules.yml").returncode == 0
+    text, found = (home / "rulegen.toml").read_text(), read(home / "rulegen.toml")
+    assert "since" not in found and "samples from 2026-08-06 to 2026-08-06" in text
+    assert str(found["start"]) < "2026-08-06T06:20:29" < "2026-08-06T12:00:00" < str(found["end"])
+    assert "page (1 rule)." in text  # of the files: the server has no rules

@@ -14,6 +14,7 @@ from described import Answer
 REPO = "acme/rules"
 TOKEN = "ghp_secretsecretsecret"
 PATHS = [
+    "/user",
     "/repos/{owner}/{repo}",
     "/repos/{owner}/{repo}/pulls",
     "/repos/{owner}/{repo}/pulls/{pull_number}",
@@ -54,6 +55,8 @@ class Hub:
         if headers.get("authorization") not in (f"token {TOKEN}", f"Bearer {TOKEN}"):
             return 401, {"message": "Bad credentials", "documentation_url": "https://docs.github.com/rest"}
         prefix = f"/repos/{REPO}"
+        if (method, path) == ("GET", "/user"):
+            return 200, self._user()
         if not path.startswith(prefix):
             return self._missing()
         if isinstance(body, dict) and len(body.get("body") or "") > 65536:
@@ -79,6 +82,12 @@ class Hub:
                 one["body"] = body["body"]
                 return 200, one
         return self._missing()
+
+    def _user(self) -> dict[str, Any]:
+        """Whose token it is: who wrote the example's comment."""
+        found = copy.deepcopy(self.examples["private-user-response-with-public-profile-information"])
+        assert found["login"] == self.examples["issue-comment"]["user"]["login"]
+        return found
 
     def _repository(self) -> dict[str, Any]:
         found = copy.deepcopy(self.examples["full-repository"])

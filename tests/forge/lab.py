@@ -28,7 +28,9 @@ class Lab:
 
     def by_hand(self, branch: str, title: str) -> int:
         """A person's merge request from a branch that is there; its number."""
-        status = self._create({"source_branch": branch, "target_branch": "main", "title": title})[0]
+        status = self._create({"source_branch": branch, "target_branch": "main", "title": title, "description": ""})[
+            0
+        ]
         assert status == 201
         return len(self.requests)
 
@@ -41,6 +43,8 @@ class Lab:
         if headers.get("private-token") != TOKEN:
             return 401, {"message": "401 Unauthorized"}
         parts = [unquote(part) for part in path.removeprefix("/api/v4").strip("/").split("/")]
+        if (method, parts) == ("GET", ["user"]):
+            return 200, _USER
         if parts[:2] not in (["projects", PROJECT], ["projects", "1"]):
             return 404, {"message": "404 Project Not Found"}
         match method, parts[2:]:
@@ -51,6 +55,8 @@ class Lab:
                 return self._listed(query)
             case "POST", ["merge_requests"]:
                 return self._create(body)
+            case "GET", ["merge_requests", number] if int(number) <= len(self.requests):
+                return 200, self.requests[int(number) - 1]
             case "PUT", ["merge_requests", number] if int(number) <= len(self.requests):
                 self.requests[int(number) - 1] |= body
                 return 200, self.requests[int(number) - 1]

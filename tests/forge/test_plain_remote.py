@@ -237,3 +237,61 @@ def test_a_full_disk_does_nothing_half(team: Team, pr: Pr, tmp_path: Path, what:
         filler.unlink()
         assert "QueueLong: opened" in pr()
         assert "QueueLong: unchanged" in pr()
+
+
+def rewritten(team: Team) -> None:
+    """main anew, without its last commit, as after a forced push."""
+    git(team.clone, "fetch", "-q", "origin")
+    git(team.clone, "checkout", "-q", "-B", "anew", "origin/main~1")
+    (team.clone / "note").write_text("anew")
+    git(team.clone, "add", "note")
+    git(team.clone, "commit", "-q", "-m", "Anew")
+    git(team.clone, "push", "-q", "-f", "origin", "anew:main")
+
+
+def test_a_main_that_was_written_anew_is_no_persons_commit(team: Team, pr: Pr) -> None:
+    team.commit("main", "secret.txt", "pushed by mistake")
+    pr()
+    rewritten(team)
+    assert "QueueLong: updated" in pr()
+    assert git(team.bare, "rev-list", f"main..{team.branch}") == team.tip(team.branch)  # ours alone, on the new main
+    assert "QueueLong: unchanged" in pr()
+
+
+def test_a_main_without_any_common_commit(team: Team, pr: Pr) -> None:
+    pr()
+    git(team.clone, "checkout", "-q", "--orphan", "other")
+    git(team.clone, "commit", "-q", "-m", "Without a past")
+    git(team.clone, "push", "-q", "-f", "origin", "other:main")
+    assert "QueueLong: updated" in pr()
+    assert git(team.bare, "rev-list", f"main..{team.branch}") == team.tip(team.branch)
+
+
+def test_a_persons_commit_below_ours_is_never_overwritten(team: Team, pr: Pr) -> None:
+    """Ours is picked onto theirs, with the same files in the end: its seal alone would not tell."""
+    pr()
+    other = team.root / "picker"
+    git(team.root, "clone", "-q", "-b", team.branch, str(team.bare), str(other))
+    ours = git(other, "rev-parse", "HEAD")
+    git(other, "checkout", "-q", "-B", "picked", "origin/main")
+    git(other, "commit", "-q", "--allow-empty", "-m", "Ann was here")
+    git(other, "cherry-pick", ours)
+    git(other, "push", "-q", "-f", "origin", f"HEAD:{team.branch}")
+    tip = team.tip(team.branch)
+    rewritten_base = team.commit("main", "note", "x")
+    assert rewritten_base != tip
+    team.edit(lambda one: one["rules"][0].update({"for": "4m"}))
+    assert "QueueLong: theirs" in pr()
+    assert team.tip(team.branch) == tip
+
+
+def test_a_shallow_clone_does_as_a_whole_one(team: Team, pr: Pr, rulegen: Run) -> None:
+    team.commit("main", "note", "one")
+    pr()
+    team.commit("main", "note", "two")
+    shallow = team.root / "shallow"
+    git(team.root, "clone", "-q", "--depth", "1", f"file://{team.bare}", str(shallow))
+    team.edit(lambda one: one["rules"][0].update({"for": "4m"}))
+    done = rulegen("pr", "--quiet", "--out", team.out, "--repo", shallow, "--forge", "git")
+    assert "QueueLong: updated" in done.stdout, done.stdout + done.stderr
+    assert "for: 4m" in team.remote_file(team.branch)

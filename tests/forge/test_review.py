@@ -145,6 +145,57 @@ def test_one_comment_on_gitlab(team: Team, review: Review, gitlab: Forge) -> Non
     assert len(gitlab.state.notes) == 1
 
 
+@pytest.mark.parametrize("app", [False, True])
+def test_a_persons_comment_with_our_mark_stays(team: Team, review: Review, github: Forge, app: bool) -> None:
+    """Somebody who writes it first would else hold what the review says in their own comment."""
+    proposed(team, HELD)
+    number = github.state.by_hand("tuning", "Tuned")
+    theirs = github.state._comment(number, "<!-- rulegen:review -->\nAll is well")
+    theirs["user"] = {**theirs["user"], "login": "mallory", "id": 9}
+    refused = (403, {"message": "Resource not accessible by integration", "documentation_url": "x", "status": "403"})
+    if app:  # as the token of GitHub Actions
+        github.server.before = lambda method, path: refused if path == "/user" else None
+    where = ("--forge", "github", "--request", str(number))
+    review(*where)
+    ours = github.state.comments[1]
+    if app:
+        ours["user"] = {**ours["user"], "login": "github-actions[bot]", "type": "Bot"}
+    (team.clone / RULES).write_text(DEAF)
+    git(team.clone, "commit", "-q", "-a", "-m", "Deaf")
+    review(*where, code=1)
+    assert len(github.state.comments) == 2
+    assert theirs["body"].endswith("All is well") and "no longer caught" in ours["body"]
+
+
+def test_a_persons_note_with_our_mark_stays(team: Team, review: Review, gitlab: Forge) -> None:
+    proposed(team, HELD)
+    number = gitlab.state.by_hand("tuning", "Tuned")
+    note = {"id": 1, "body": "<!-- rulegen:review -->\nAll is well", "author": {"id": 9, "username": "mallory"}}
+    note |= {"created_at": "2026-03-01T00:00:00Z", "system": False}
+    gitlab.state.notes.append({**note, "noteable_id": number, "noteable_type": "MergeRequest"})
+    for _ in range(2):
+        review("--forge", "gitlab", "--request", str(number))
+    assert len(gitlab.state.notes) == 2 and gitlab.state.notes[0]["body"].endswith("All is well")
+
+
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+def test_nothing_is_replayed_for_a_fork(
+    team: Team, review: Review, request: pytest.FixtureRequest, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forge: Forge = request.getfixturevalue(kind)
+    proposed(team, HELD)
+    number = forge.state.by_hand("tuning", "Tuned")
+    if kind == "github":
+        forge.state.pulls[0]["from"] = "mallory/rules"
+    else:
+        forge.state.requests[0]["source_project_id"] = 2
+    monkeypatch.setattr("rulegen.cli.reviewing.read", lambda *_: pytest.fail("the history was read"))
+    said = review("--forge", kind, "--request", str(number), code=2)
+    assert f"request {number} comes from a fork: nothing with secrets is run" in said
+    assert not (forge.state.comments if kind == "github" else forge.state.notes)
+    assert all(method == "GET" for method, _ in forge.server.calls)
+
+
 def test_a_request_that_is_not_there(team: Team, review: Review, github: Forge) -> None:
     proposed(team, HELD)
     assert "pull request 77: not found" in review("--forge", "github", "--request", "77", code=3)

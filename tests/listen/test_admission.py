@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +14,9 @@ import pytest
 from rulegen.errors import RulegenError
 from rulegen.listen import admission as module
 from rulegen.listen.admission import Admission, Batch, Cost, Refusal
+from rulegen.listen.grpc import _Stream
+from rulegen.listen.listen_pb2 import AlertBatch
+from rulegen.listen.meters import Meters
 from rulegen.store.journal import Sighting
 
 ONE = (Sighting("{}", 1, 2, 0),)
@@ -264,6 +269,109 @@ def test_a_stream_that_leaves_costs_one_look_at_the_queue() -> None:
         assert admission.queued == 1001
 
     assert played(play)[1] == [None] * 1001
+
+
+def test_a_thousand_that_leave_one_by_one_cost_little() -> None:
+    """As when a balancer restarts: each look at all that waits would take the loop for seconds."""
+
+    class Looked(Batch):
+        looks = 0
+
+        def __eq__(self, other: object) -> bool:
+            Looked.looks += 1
+            return self is other
+
+        __hash__ = object.__hash__
+
+    async def play(store: Slow, admission: Admission, settled: Settled) -> None:
+        admission.cost = Cost(commit=0.0, alert=0.0)
+        admission.submit(settled.batch(99))
+        await until(lambda: admission._busy == 1)
+        deadline = asyncio.get_running_loop().time() + 99
+        batches = [Looked(ONE, deadline, settled.append, text=1) for _ in range(50_000)]
+        for batch in batches:
+            assert admission.submit(batch) is None
+        began = time.process_time()
+        assert sum(admission.leave([batch]) for batch in reversed(batches[::50])) == 1000
+        took = time.process_time() - began
+        assert took < 0.5 and Looked.looks < 20 * len(batches), f"{took:.2f}s"
+        assert admission.queued == 49_001 and admission._text == 49_000 * len(ONE[0].labels) + 2
+
+    assert played(play)[1] == [None] * 49_001
+
+
+def test_long_labels_do_not_make_a_long_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TEXT_AT_ONCE", 100)
+    long = (Sighting("x" * 40, 1, 2, 0),)
+
+    async def play(store: Slow, admission: Admission, settled: Settled) -> None:
+        admission.submit(settled.batch(99))
+        await until(lambda: admission._busy == 1)
+        for one in (long, long, long, ONE, (Sighting("x" * 400, 1, 2, 0),)):
+            assert admission.submit(settled.batch(99, one)) is None
+
+    store, settled = played(play)
+    assert store.written == [1, 2, 2, 1] and settled == [None] * 6
+
+
+def test_who_waits_behind_work_aside_that_hangs_is_told_at_the_deadline() -> None:
+    """Packing, forgetting and looking whether the disk works again run between commits: they may hang as well."""
+    go = threading.Event()
+
+    async def play(store: Slow, admission: Admission, settled: Settled) -> None:
+        admission.cost = Cost(commit=0.001, alert=0.0)
+        store.go.set()
+        begun = threading.Event()
+
+        def hanging() -> None:
+            begun.set()
+            assert go.wait(WAIT)
+
+        aside = asyncio.create_task(admission.aside(hanging))
+        await until(begun.is_set)
+        assert admission.submit(settled.batch(0.5)) is None
+        assert admission.submit(settled.batch(99)) is None
+        await until(lambda: settled == [Refusal.EXPIRED])
+        assert admission.queued == 1
+        assert admission.submit(settled.batch(0.4)) is Refusal.QUEUE  # it will go on for as long again
+        go.set()
+        await aside
+        await until(lambda: settled == [Refusal.EXPIRED, None])
+        assert admission.submit(settled.batch(0.4)) is None
+
+    assert played(play)[1] == [Refusal.EXPIRED, None, None]
+
+
+def test_who_reads_no_acks_holds_no_alerts() -> None:
+    """Not of what is stored, nor of what was refused; and none of it waits for the collector of cycles."""
+
+    class Silent:
+        async def write(self, _: bytes) -> None:
+            await asyncio.sleep(99)  # as long as its client reads nothing
+
+    def message(sequence: int, timeout_ms: int) -> bytes:
+        found = AlertBatch(sequence=sequence, timeout_ms=timeout_ms)
+        found.alerts.add(labels={"alertname": "Unread"}, starts_at_ms=1)
+        return found.SerializeToString()
+
+    async def play(store: Slow, admission: Admission, settled: Settled) -> None:
+        stream = _Stream(admission, Meters(), 9.0, None)
+        acks = asyncio.create_task(stream.acknowledge(Silent()))  # type: ignore[arg-type]
+        store.go.set()
+        for number in range(1, 101):
+            assert stream.take(message(number, 1 if number % 2 else 9_000))
+        await until(lambda: len(store.written) > 0 and not admission.queued and stream._waiting[-1].done)
+        assert stream.take(message(101, 9_000))  # the thread holds what it committed last
+        await until(lambda: stream._waiting[-1].done and not admission.queued)
+        assert len([one for one in gc.get_objects() if isinstance(one, Batch)]) <= 1
+        acks.cancel()
+
+    gc.collect()
+    gc.disable()
+    try:
+        played(play)
+    finally:
+        gc.enable()
 
 
 def test_what_left_while_it_was_written_is_kept() -> None:

@@ -5,7 +5,6 @@ Every answer but the first is optional: the kin leave out what is not theirs to 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,8 +30,8 @@ FARTHEST = 400 * DAY
 @dataclass(frozen=True, slots=True)
 class About:
     """``rule_files`` as the server names them (patterns), ``groups`` its files with groups in them. ``retention`` is
-    its own words, ``oldest`` the first time (ms, to 6 hours) at which it has any target's ``up``; None: not told.
-    ``severities`` counts alerting rules by the label ``severity``, "" for those without one."""
+    its own words, ``oldest`` and ``newest`` the first and the last time (ms, to 6 hours) at which it has any target's
+    ``up``; None: not told."""
 
     semantics: Semantics | None
     rules: RuleSet
@@ -42,7 +41,7 @@ class About:
     alertmanagers: tuple[str, ...]
     retention: str
     oldest: int | None
-    severities: tuple[tuple[str, int], ...]
+    newest: int | None
 
 
 def about(conn: Connection, now: int) -> About:
@@ -54,7 +53,7 @@ def about(conn: Connection, now: int) -> About:
     outer = config.get("global")
     labels = outer.get("external_labels") if isinstance(outer, dict) else None
     files = config.get("rule_files")
-    severities = Counter(rule.labels.get("severity", "") for _, _, rule in rules if rule.kind == "alert")
+    reach = _reach(conn, now)
     flags = _data(conn, "/api/v1/status/flags")
     return About(
         semantics=semantics,
@@ -64,8 +63,8 @@ def about(conn: Connection, now: int) -> About:
         external_labels=tuple((str(k), str(v)) for k, v in labels.items()) if isinstance(labels, dict) else (),
         alertmanagers=tuple(dict.fromkeys(_alertmanagers(_data(conn, "/api/v1/alertmanagers")))),
         retention=str(flags.get("storage.tsdb.retention.time") or "") if isinstance(flags, dict) else "",
-        oldest=_oldest(conn, now),
-        severities=tuple(sorted(severities.items(), key=lambda one: (-one[1], one[0]))),
+        oldest=min(reach, default=None),
+        newest=max(reach, default=None),
     )
 
 
@@ -97,11 +96,11 @@ def _alertmanagers(data: Any) -> Iterator[str]:
             yield clean_url(url.partition("?")[0].partition("/api/v")[0])[0]
 
 
-def _oldest(conn: Connection, now: int) -> int | None:
+def _reach(conn: Connection, now: int) -> list[int]:
     try:
         series, _ = query_range(conn, "count(up)", Grid(max(0, now - FARTHEST), now, 6 * HOUR))
     except Unreachable:
         raise
     except UpstreamError:
-        return None
-    return min((int(one.times[0]) for one in series if len(one.times)), default=None)
+        return []
+    return [int(one.times[at]) for one in series if len(one.times) for at in (0, -1)]
