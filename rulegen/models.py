@@ -68,13 +68,15 @@ class Model:
 
 
 def pins() -> tuple[Pin, ...]:
-    """The models that ship, in the manifest's order: the first is the default. Raises RulegenError for a manifest
-    that cannot be read."""
-    path = shipped(MANIFEST)
+    """The models that ship, in the manifest's order: the first is the default. Raises ModelError for a manifest that
+    is missing or cannot be read."""
     try:
+        path = shipped(MANIFEST)
         return read_manifest(path)
     except OSError as error:
-        raise RulegenError(f"{path}: cannot be read: {error.strerror}") from None
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+    except RulegenError as error:
+        raise ModelError(str(error)) from None
 
 
 def read_manifest(path: Path) -> tuple[Pin, ...]:
@@ -103,6 +105,8 @@ def find(given: str) -> Model:
             path = shipped(MANIFEST).parent / pin.file
             return Model(path, pin, digest(path) if path.is_file() else "")
     path = Path(given)
+    if path.is_dir():
+        raise ModelError(f"{given}: this is a directory; give the path of a GGUF file")
     if not path.is_file():
         names = ", ".join(pin.name for pin in known) or "none"
         raise ModelError(f"{given}: there is no such file, and no model of that name ships (those that do: {names})")

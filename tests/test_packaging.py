@@ -75,6 +75,11 @@ for name in ("metrics.om.gz", "rules.yml", "incidents.csv"):
     print(shipped(f"datasets/demo/{name}"))
 for name in ("prompts", "models"):
     print(shipped(name))
+from rulegen.models import State, find, pins
+for pin in pins():
+    assert find(pin.name).state is State.VERIFIED, pin
+    print(find(pin.name).path)
+assert pins()
 """
     others = [path for path in sys.path if path and Path(path).resolve() != ROOT]
     done = subprocess.run(

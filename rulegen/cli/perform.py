@@ -13,7 +13,7 @@ from rulegen.batch.shadow import shadow_label, shadowed
 from rulegen.cli.history import Read, read
 from rulegen.cli.log import say
 from rulegen.cli.progress import watching
-from rulegen.cli.proposer import Asked, proposer
+from rulegen.cli.proposer import Asked, Proposer, proposer
 from rulegen.cli.proposer import check as check_proposer
 from rulegen.cli.sources import Sources, apart, files
 from rulegen.cli.sources import check as check_sources
@@ -51,14 +51,14 @@ FROM_SERVER = (
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a run found, nothing of it written yet: ``written`` is the output, ``rules`` the rule files in it, and
-    ``title`` says who proposed."""
+    ``who`` proposed."""
 
     read: Read
     desk: Desk
     report: Report
     rules: RuleFiles
     written: Output
-    title: str
+    who: Proposer
 
 
 def perform(
@@ -88,7 +88,8 @@ def tell_of(found: Found, out: Path) -> None:
     """The table, the diffs and the doubts, on standard output."""
     show(found.report, found.written, Console(highlight=False), limit=SHOWN_SUGGESTIONS)
     tops = "rules/, tests/" if found.written.tests else "rules/"
-    print(f"\n{found.title}\nWritten to {out}: {tops}, suggestions.json, candidates.jsonl.gz, report.html, report.md")
+    print(f"\n{found.who.title}")
+    print(f"Written to {out}: {tops}, suggestions.json, candidates.jsonl.gz, report.html, report.md")
 
 
 def find(
@@ -144,7 +145,7 @@ def find(
     written = output(
         report, found.sources, roots, fragments, rules=rules, shown=shown, resource=resource, picture=drawn
     )
-    return Found(found, desk, report, rules, written, who.title)
+    return Found(found, desk, report, rules, written, who)
 
 
 def _fragments(

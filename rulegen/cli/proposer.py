@@ -74,8 +74,6 @@ def check(asked: Asked) -> None:
         raise InputError("--model and --model-url are two models; give one")
     if asked.model_name and not asked.url:
         raise InputError("--model-name is only used with --model-url")
-    if not asked.model and not asked.url and not pins():
-        raise InputError("--proposer model: no default model ships yet; name a GGUF file with --model")
     if asked.url:
         from rulegen.propose.endpoint import root
 
@@ -91,8 +89,7 @@ def proposer(asked: Asked, *, demote: bool, seed: int, strict: bool, deadline: D
     templates = [one for one in TEMPLATES if demote or one.change in ("tuning", "routing")]
     search = _search(templates)
     if asked.name == SEARCH:
-        ships = "" if pins() else ": no default model ships yet (--proposer model)"
-        return Proposer(search, f"Proposed by search over the templates{ships}.")
+        return Proposer(search, "Proposed by search over the templates.")
     # The import of llama.cpp and the reading of a model take seconds: only who asks for them pays.
     from rulegen.propose.asking import AskingModel, Manner
 
@@ -107,8 +104,10 @@ def proposer(asked: Asked, *, demote: bool, seed: int, strict: bool, deadline: D
     manner = Manner(asked.samples, asked.rounds, asked.polish, asked.timeout / SECOND, explained, often=quick)
     offered = [*templates, free_form.TEMPLATE] if asked.free_form else templates
     asking = AskingModel(model, offered, manner, seed)
-    again = f", and again {asked.rounds} times with what came of it" if asked.rounds else ""
-    title = f"Proposed by {model.name}, asked for {asked.samples} changes of each rule{again}."
+    more = "once more" if asked.rounds == 1 else f"{asked.rounds} times more"
+    again = f", and {more} with what came of it" if asked.rounds else ""
+    changes = f"{asked.samples} change{'s' * (asked.samples != 1)}"
+    title = f"Proposed by {model.name}, asked for {changes} of each rule{again}."
     return Proposer(search, title, lambda: asking.notes, asking)
 
 
@@ -118,6 +117,8 @@ def _loaded(asked: Asked) -> tuple[LanguageModel, bool, bool]:
     from rulegen.propose.llama import load
 
     known = pins()
+    if not asked.model and not known:
+        raise ModelError("no model ships with this installation of rulegen; name a GGUF file with --model")
     path = trusted(asked.model or known[0].name, allow_unverified=asked.allow_unverified)
     model = load(path, threads=THREADS, context=CONTEXT)
     return model, model.trained or path.name in {pin.file for pin in known}, path.stat().st_size <= QUICK

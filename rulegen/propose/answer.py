@@ -20,6 +20,8 @@ def read_answer(text: str, offers: Sequence[Offer], provenance: Provenance) -> P
     """
     if len(text) > MOST_CHARACTERS:
         return Refused(f"the answer is longer than {MOST_CHARACTERS} characters")
+    if not text.strip():
+        return Refused("the answer is empty: a model that thinks first has no tokens left, switch its thinking off")
     try:
         answer = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError):

@@ -120,19 +120,14 @@ class AskingModel:
                 f"{self._unfit}"
             )
         if self._useless:
-            found.append(
-                f"for {_counted(self._useless, 'rule')} the model said nothing of use, so search proposed instead"
-            )
+            rules = _counted(self._useless, "rule")
+            found.append(f"for {rules} the model said nothing of use, so search proposed instead")
         if self._unheard:
-            found.append(
-                f"for {_counted(self._unheard, 'rule')} the question was too long, so search proposed instead: "
-                f"{self._too_long}"
-            )
+            rules = _counted(self._unheard, "rule")
+            found.append(f"{rules} could not be asked about, so search proposed instead: {self._too_long}")
         if self._unrevised and not self._failure:
-            found.append(
-                f"{_counted(self._unrevised, 'time')} the model's context was too small to tell it what had come of "
-                "its answers"
-            )
+            times = _counted(self._unrevised, "time")
+            found.append(f"{times} the model's context was too small to tell it what had come of its answers")
         return tuple(found)
 
 

@@ -20,6 +20,7 @@ import httpx
 
 from rulegen.core.deadline import Clock
 from rulegen.errors import InputError, ModelError
+from rulegen.propose.llama import TooLong
 
 TOKEN = "RULEGEN_MODEL_TOKEN"
 BODY_LIMIT = 1 << 20  # bytes of one answer, unpacked; a proposal has some hundred
@@ -28,6 +29,7 @@ _SLACK = 0.5  # seconds after which an answer that the client should have given 
 
 _FORMS = ("schema", "grammar", "free")
 _REFUSED = (400, 404, 415, 422, 500, 501)  # what servers answer to a form that they do not know
+_UNFIT = (400, 413, 422)  # and to a question that is not for them: longer than the context, most of all
 
 
 @dataclass(eq=False)
@@ -68,9 +70,15 @@ class Endpoint:
             if status == 200:
                 self._settled = True
                 return self._text(answer)
-            if self._settled or status not in _REFUSED or self._form + 1 == len(_FORMS):
-                raise ModelError(f"{self.url}: the server answered {status}{self._said(answer)}")
-            self._form += 1
+            if not self._settled and status in _REFUSED and self._form + 1 < len(_FORMS):
+                self._form += 1
+                continue
+            said = f"{self.url}: the server answered {status}{self._said(answer)}"
+            if status not in _UNFIT:
+                raise ModelError(said)
+            if not self._settled:
+                self._form = 0  # it was this question that was refused, and not the form
+            raise TooLong(said)
 
     def _bound(self, grammar: str, schema: Mapping[str, object] | None) -> dict[str, object]:
         """The fields of a request that bind its answer."""

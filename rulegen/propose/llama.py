@@ -34,7 +34,7 @@ _LOG_ERROR = 4  # ggml.h, GGML_LOG_LEVEL_ERROR
 
 
 class TooLong(ModelError):
-    """A prompt that the model's context does not hold."""
+    """A prompt that the model's context does not hold, or that its server turns down; another may be answered."""
 
 
 class LanguageModel(Protocol):

@@ -1,6 +1,6 @@
 """The prompt: one cluster's facts and what may be changed, worded by a text in ``prompts/``.
 
-There are two wordings of the same facts: a terse one that the models trained for this task read, some 250 of their
+There are two wordings of the same facts: a terse one that the models trained for this task read, some 400 of their
 tokens, and one that explains itself to models that were not.
 
 Figures, names and numbered inventories only: never the raw stream and never an alert's annotations. Names, label
@@ -30,6 +30,7 @@ TERSE, EXPLAINED = "prompts/propose-v2.txt", "prompts/propose-v1.txt"
 _MOST_LABELS = 8
 _PLAIN = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _NAME, _VALUE, _EXPRESSION = 60, 60, 500  # characters
+_TURN = re.compile(r"<(?=[|｜/]|[a-z_]+>)|\[(?=/?[A-Z_]+\])")  # <|im_end|>, </s>, <end_of_turn>, [/INST]
 _LISTED = 8  # things of one kind that the terse wording names
 _VERDICT = 100  # characters
 _WORDS = 20
@@ -90,10 +91,11 @@ def quoted(text: str, most: int) -> str:
     """``text`` in double quotes on one line, cut after ``most`` characters.
 
     Quotes and backslashes are escaped, and so is every character that does not print or that changes how others are
-    shown (controls, line and paragraph separators, direction marks, lone surrogates).
+    shown (controls, line and paragraph separators, direction marks, lone surrogates). What looks like the marks with
+    which chat formats end a turn and begin another is broken by a backslash: a server may read them anywhere.
     """
     cut = text if len(text) <= most else text[: most - 1] + "…"
-    return '"' + "".join(_safe(char) for char in cut) + '"'
+    return '"' + _TURN.sub(r"\g<0>\\", "".join(_safe(char) for char in cut)) + '"'
 
 
 def _safe(char: str) -> str:

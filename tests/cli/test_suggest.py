@@ -202,7 +202,7 @@ def test_a_model_proposes(home: Path, rulegen: Run) -> None:
     asked = ("--proposer", "model", "--model", model, "--samples", "1", "--polish", "0")
     done = rulegen("suggest", "-q", *FILES, *JUDGED, *asked, "--out", "out")
     assert done.returncode == 0, done.stderr
-    assert "Proposed by tiny.gguf, asked for 1 changes of each rule, and again 1 times" in done.stdout
+    assert "Proposed by tiny.gguf, asked for 1 change of each rule, and once more" in done.stdout
     assert "the model failed" not in done.stdout
     (one,) = evidence()["accepted"] + evidence()["refused"]
     assert one["provenance"]["proposer"] == "model" and len(one["provenance"]["model_sha256"]) == 64

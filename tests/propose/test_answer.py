@@ -35,7 +35,8 @@ def test_order_and_spaces_are_free() -> None:
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        ("", "not JSON"),
+        ("", "the answer is empty"),
+        (" \n", "the answer is empty"),
         ('{"template":"probe","slots":{"for":"5m","by":["l0"]', "not JSON"),
         ('{"template":"probe","slots":{"for":"5m","by":["l0"]}} and more', "not JSON"),
         ('{"template":"probe","template":"probe","slots":{}}', "not JSON"),

@@ -111,7 +111,7 @@ def test_a_rule_whose_texts_are_too_long_takes_the_model_from_no_other_rule() ->
     ask, _ = asking(TooLong("too small"), answer(10), answer(60))
     assert ask(CLUSTER, [], ENDLESS) is None
     assert values(ask(CLUSTER, [], ENDLESS)) == [10, 60]
-    assert ask.notes == ("for 1 rule the question was too long, so search proposed instead: too small",)
+    assert ask.notes == ("1 rule could not be asked about, so search proposed instead: too small",)
 
 
 def test_a_model_that_never_says_anything_of_use_is_asked_no_more() -> None:

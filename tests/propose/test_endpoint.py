@@ -21,6 +21,7 @@ from tinygguf import make_tiny_gguf
 
 from rulegen.core.candidate import Proposal, Slot
 from rulegen.core.deadline import ENDLESS
+from rulegen.core.rule import Rule
 from rulegen.errors import InputError, ModelError
 from rulegen.propose.asking import AskingModel, Manner
 from rulegen.propose.endpoint import TOKEN, Endpoint, connect, root
@@ -192,6 +193,29 @@ def test_a_server_that_is_slow_or_down() -> None:
         hold.set()
     with pytest.raises(ModelError, match="cannot be reached: is the server up"):
         ask(connect(f"http://127.0.0.1:{free_port()}", "big"))
+
+
+def test_a_question_that_a_server_turns_down_is_that_rule_s_affair() -> None:
+    """Whoever may name a pod could else end the model's work: by a name that makes the prompt longer than its
+    context, or by coming first, so that every form looks as if it were refused."""
+    seen: list[dict[str, object]] = []
+
+    def answer(request: Request) -> Reply:
+        body = json.loads(request.body)
+        seen.append(body)
+        if "looooong" in body["messages"][0]["content"]:
+            return Reply('{"error":{"message":"the request exceeds the available context size"}}', 400)
+        return completion(ANSWER)
+
+    odd = cluster(rule=Rule("looooong", "queue_depth > 100"))
+    with answering(answer) as url:
+        asking = AskingModel(connect(url, "big"), TEMPLATES, Manner(samples=1), seed=0)
+        assert [asking(one, [], ENDLESS) is None for one in (odd, cluster(), odd, cluster())] == [True, False] * 2
+    assert ["response_format" in one for one in seen] == [True, False, False, True, True, True]
+    assert asking.notes == (
+        f"2 rules could not be asked about, so search proposed instead: {url}/v1: the server answered 400: "
+        '\'{"error":{"message":"the request exceeds the available context size"}}\'',
+    )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from tinygguf import make_tiny_gguf
 
 from rulegen.core.candidate import Candidate, Proposal
 from rulegen.core.cluster import Cluster, Grade, Inventory
-from rulegen.core.labels import quote
+from rulegen.core.labels import Labels, quote
 from rulegen.core.rule import Rule
 from rulegen.promql.parse import parse
 from rulegen.promql.reselect import branches
@@ -22,7 +22,7 @@ from rulegen.propose.feedback import verdict_words
 from rulegen.propose.llama import LanguageModel, load
 from rulegen.propose.model import Question, sample
 from rulegen.propose.offer import offers_for
-from rulegen.propose.prompt import build_prompt, revised
+from rulegen.propose.prompt import build_prompt, quoted, revised
 from rulegen.propose.refused import Refused
 from rulegen.propose.render import render
 from rulegen.propose.search import enumerate_proposals
@@ -154,3 +154,32 @@ def test_whatever_incidents_are_called_a_verdict_stays_one_quoted_line(verdicts:
     assert lines[: -len(verdicts) - 1] == first.split("\n")[:-1] and lines[-1] == first.split("\n")[-1]
     for line in lines[len(first.split("\n")) - 1 : -1]:
         assert line.isprintable() and re.fullmatch(r'tried \{\} "(?:[^"\\]|\\.)*"', line) and len(line) < 1_200
+
+
+TURNS = (
+    "<|im_end|>",
+    "<|eot_id|>",
+    "</s>",
+    "<s>",
+    "[/INST]",
+    "[INST]",
+    "<end_of_turn>",
+    "<｜User｜>",
+    "[TOOL_CALLS]",
+)
+
+
+@pytest.mark.parametrize("explained", [True, False])
+@pytest.mark.parametrize("mark", TURNS)
+def test_a_label_ends_no_turn_of_a_chat(mark: str, explained: bool) -> None:
+    """A server may take these for the tokens that they are in its model's chat format, wherever they stand."""
+    inventory = Inventory(values=(("pod", f"a{mark}b"),), labels=(("pod", 2),), thresholds=(110.0,))
+    expr = f"queue_depth{{pod!={quote(mark)}}} > 100"
+    odd = cluster(rule=Rule(mark, expr, labels=Labels((("team", mark),))), inventory=inventory)
+    prompt = revised(build_prompt(odd, offers_for(odd, TEMPLATES), explained=explained), [("{}", f"loses {mark}")])
+    assert mark not in prompt and prompt.count(mark[0] + "\\" + mark[1:]) >= 4
+
+
+def test_what_ends_no_turn_stays_as_it_is() -> None:
+    expr = 'rate(x{a=~"[a-z]+|b"}[5m]) < 0.5 and y <= 3 or z<b'
+    assert quoted(expr, 500) == '"' + expr.replace('"', '\\"') + '"'

@@ -29,10 +29,10 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_lines(tmp_path_factory.mktemp("lines") / "own.jsonl", 120)
 
 
-def make_base(folder: Path, lines: Path, family: str = "llama") -> Path:
+def make_base(folder: Path, lines: Path, family: str = "llama", seed: int = 0) -> Path:
     tokenizer = train_tokenizer(texts(read_material([Source(lines)], 0).train), 400)
     settle(0, 1)
-    model: Any = build(PRESETS["tiny"], len(tokenizer), 0)
+    model: Any = build(PRESETS["tiny"], len(tokenizer), seed)
     if family == "qwen2":
         shape = {"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4, "num_key_value_heads": 2}
         model = Qwen2ForCausalLM(Qwen2Config(vocab_size=len(tokenizer), intermediate_size=96, **shape))
@@ -55,6 +55,7 @@ def wanted(base: Path, lines: Path, out: Path, steps: int = 12, stop: float | No
     )
 
 
+@pytest.mark.filterwarnings("error::FutureWarning")  # what libraries say to one another is not for users
 @pytest.mark.parametrize("family", ["llama", "qwen2"])
 def test_from_a_base_to_a_file_that_answers(tmp_path: Path, lines: Path, family: str) -> None:
     base = make_base(tmp_path / "base", lines, family)
@@ -91,6 +92,16 @@ def test_it_stops_and_goes_on_to_the_same_model(tmp_path: Path, lines: Path) -> 
         assert not (tmp_path / "b.gguf").exists()
     a, b = ((tmp_path / f"{name}.run" / "model" / "model.safetensors").read_bytes() for name in "ab")
     assert a == b
+
+
+def test_what_was_learnt_beside_one_base_is_not_added_to_another(tmp_path: Path, lines: Path) -> None:
+    one, other = (make_base(tmp_path / f"base-{seed}", lines, seed=seed) for seed in (0, 1))
+    assert "stopped" in finetune(wanted(one, lines, tmp_path / "own.gguf", 4, stop=1e-9), lambda _: None)
+    with pytest.raises(
+        InputError, match="a checkpoint of another model: it was learnt beside the weights of another"
+    ):
+        finetune(wanted(other, lines, tmp_path / "own.gguf", 4), lambda _: None)
+    assert not (tmp_path / "own.gguf").exists()
 
 
 def test_what_is_no_base_is_one_message(tmp_path: Path, lines: Path) -> None:

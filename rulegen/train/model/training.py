@@ -75,11 +75,15 @@ WHOLE = "rulegen_whole"  # the name of _whole_attention in transformers
 
 class Run:
     """A model in training, in ``folder``: its checkpoints (``latest.pt``; ``plateau.pt``, the last one before the
-    learning rate falls, from which a longer run goes on) and ``log.jsonl``."""
+    learning rate falls, from which a longer run goes on) and ``log.jsonl``. ``base`` tells what a checkpoint leaves
+    out, the weights that stay as they are: what was learnt beside others is worth nothing."""
 
-    def __init__(self, model: Any, schedule: Schedule, folder: Path, pad: int, *, half: bool, device: str) -> None:
+    def __init__(
+        self, model: Any, schedule: Schedule, folder: Path, pad: int, *, half: bool, device: str, base: str = ""
+    ) -> None:
         import torch
 
+        self._base = base
         self.model, self.schedule, self.folder, self.device = model.to(device), schedule, folder, device
         self._pad, self._half, self._torch = pad, half, torch
         if half and device == "cpu":
@@ -125,10 +129,8 @@ class Run:
             last = step + 1 == self.schedule.steps
             if last or (step + 1) % rhythm.evaluate == 0:
                 figures = evaluate()
-                say(
-                    "  on what it has not seen: "
-                    + ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
-                )
+                told = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+                say(f"  on what it has not seen: {told or 'nothing is held out'}")
                 self._log(figures)
             stop = rhythm.stop_after is not None and now() - began > rhythm.stop_after
             if last or stop or (step + 1) % rhythm.save == 0:
@@ -156,6 +158,7 @@ class Run:
             "optimizer": self._optimizer.state_dict(),
             "place": asdict(self.place),
             "schedule": asdict(self.schedule),
+            "base": self._base,
         }
         unfinished = self.folder / f".{name}.part"
         self._torch.save(state, unfinished)
@@ -178,6 +181,8 @@ class Run:
         try:
             if set(state["model"]) != {name for name, _ in self._trained()}:
                 raise ValueError("its weights have other names")
+            if state.get("base", self._base) != self._base:
+                raise ValueError("it was learnt beside the weights of another base; give another --out")
             self.model.load_state_dict(state["model"], strict=False)
             self._optimizer.load_state_dict(state["optimizer"])
         except (RuntimeError, ValueError) as error:
